@@ -2,8 +2,8 @@
 
 This is the last line of defence: nothing here writes secrets in the first place, but the text of other libraries'
 errors repeats requests and answers. It knows the shapes of Google access tokens, JWTs, AWS session tokens and
-signatures, PEM keys, and the field names under which they and AWS secret keys travel. A secret of an unknown shape under
-an unknown name passes.
+signatures, PEM keys, and the field names under which they and AWS secret keys travel. A secret of an unknown shape
+under an unknown name passes.
 """
 
 import logging
