@@ -1,0 +1,112 @@
+"""What the landing bucket holds: a streaming listing of Cloud Storage with sizes, checksums and origins.
+
+One request answers 1,000 objects, with their checksums: this is what makes verification and resuming cheap. Only the
+fields that are used are asked for.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+SOURCE_ETAG = "wif-source-etag"
+SOURCE_VERSION = "wif-source-version"
+SOURCE_MODIFIED = "wif-source-last-modified"
+"""Custom metadata that the proxy route writes on each object: which state of which source object it is."""
+
+TRANSFER_SERVICE_ETAG = "x-goog-source-etag"
+"""Custom metadata in which Storage Transfer Service keeps the source's ETag.
+
+See https://cloud.google.com/storage-transfer/docs/metadata-preservation
+"""
+
+_FIELDS = "nextPageToken,items(name,size,crc32c,md5Hash,generation,metadata,kmsKeyName)"
+
+
+@dataclass(frozen=True, slots=True)
+class SinkLocation:
+    """Where objects go.
+
+    Attributes:
+        bucket: Name of the Cloud Storage bucket.
+        prefix: Put before each name; with its trailing `/` when a folder is meant.
+        kms_key: Full name of the Cloud KMS key that encrypts each object
+            (`projects/P/locations/L/keyRings/R/cryptoKeys/K`); `None` leaves it to the bucket's default.
+    """
+
+    bucket: str
+    prefix: str = ""
+    kms_key: str | None = None
+
+    @property
+    def uri(self) -> str:
+        """`gs://bucket/prefix`."""
+        return f"gs://{self.bucket}/{self.prefix}"
+
+
+@dataclass(frozen=True, slots=True)
+class SinkObject:
+    """One object as Cloud Storage holds it.
+
+    Attributes:
+        name: Its full name.
+        size: Bytes.
+        crc32c: Base64 of the big-endian checksum, as Cloud Storage writes it.
+        md5: Hexadecimal, or `None` for objects that were composed or uploaded in parts.
+        generation: The number of this state of the object.
+        source_etag: The ETag of the source object it was copied from, when the copier wrote it down.
+        kms_key: The key that encrypts it, without the key's version; `None` for Google's own keys.
+    """
+
+    name: str
+    size: int
+    crc32c: str
+    md5: str | None
+    generation: int
+    source_etag: str | None = None
+    kms_key: str | None = None
+
+
+def list_sink(
+    storage: Any, bucket: str, *, prefix: str = "", first: str = "", beyond: str = ""
+) -> Iterator[SinkObject]:
+    """Yield the objects of a bucket in byte order of their names, a page of 1,000 at a time.
+
+    Args:
+        storage: A `google.cloud.storage.Client`.
+        bucket: Name of the bucket.
+        prefix: Only names that begin with this.
+        first: Only this name and those after it.
+        beyond: Only names before this one (exclusive); empty for no end.
+
+    Raises:
+        google.api_core.exceptions.GoogleAPICallError: The bucket does not exist, or may not be listed.
+
+    See https://cloud.google.com/storage/docs/json_api/v1/objects/list
+    """
+    blobs = storage.list_blobs(
+        bucket,
+        prefix=prefix or None,
+        start_offset=first or None,
+        end_offset=beyond or None,
+        fields=_FIELDS,
+        page_size=1000,
+    )
+    for blob in blobs:
+        yield _object(blob)
+
+
+def _object(blob: Any) -> SinkObject:
+    metadata = blob.metadata or {}
+    etag = metadata.get(SOURCE_ETAG) or metadata.get(TRANSFER_SERVICE_ETAG)
+    return SinkObject(
+        name=blob.name,
+        size=int(blob.size),
+        crc32c=blob.crc32c,
+        md5=base64.b64decode(blob.md5_hash).hex() if blob.md5_hash else None,
+        generation=int(blob.generation),
+        source_etag=etag.strip('"') if etag else None,
+        kms_key=blob.kms_key_name.partition("/cryptoKeyVersions/")[0] if blob.kms_key_name else None,
+    )
