@@ -1,8 +1,8 @@
 """A workload on AWS: its session for AWS's services, and its proof of identity for Google.
 
 botocore finds the credentials, so that EC2, ECS, EKS (IRSA and Pod Identity), Lambda, SSO and profiles all work.
-google-auth alone would read three variables or the instance's metadata, and in a pod with IRSA would silently become the
-node. https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
+google-auth alone would read three variables or the instance's metadata, and in a pod with IRSA would silently become
+the node. https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 """
 
 import re
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     import botocore.session
     from google.auth import external_account
 
+AWS4_REQUEST = "urn:ietf:params:aws:token-type:aws4_request"
+
 _ROLE = re.compile(
     r"arn:[\w-]+:(?:sts|iam)::(?P<account>\d+):(?:assumed-role/(?P<assumed>[^/]+)|role/(?:.*/)?(?P<role>[^/]+))"
 )
 
 _METHODS = {
-    "iam-role": "the instance's metadata service, so it is the machine's own role: in a pod or a task, its own role did "
-    "not arrive. Check the service account's annotation or the Pod Identity association",
+    "iam-role": "the instance's metadata service, so it is the machine's own role: in a pod or a task, its own role "
+    "did not arrive. Check the service account's annotation or the Pod Identity association",
     "container-role": "the container's credential endpoint (an ECS task role or EKS Pod Identity)",
     "assume-role-with-web-identity": "a web identity token (IRSA); check the role that the service account names",
     "env": "AWS_* environment variables, which come before every other source: unset them",
@@ -158,7 +160,7 @@ class AwsHome:
         self.verify()
         return aws.Credentials(
             audience=provider.audience,
-            subject_token_type="urn:ietf:params:aws:token-type:aws4_request",
+            subject_token_type=AWS4_REQUEST,
             token_url=token_url,
             aws_security_credentials_supplier=_Supplier(self),
             scopes=list(scopes),

@@ -1,7 +1,7 @@
 """What Google says when it refuses an identity, what that means, and what mends it.
 
-The texts are quoted from Google's services and public threads about them; they are matched by substring, because ids and
-numbers vary. Texts marked inferred were composed from a quoted template and have not been seen word for word.
+The texts are quoted from Google's services and public threads about them; they are matched by substring, because ids
+and numbers vary. Texts marked inferred were composed from a quoted template and have not been seen word for word.
 Google does not publish these texts as an interface: an unknown one is shown as it came.
 """
 
@@ -61,8 +61,9 @@ CATALOGUE: tuple[Entry, ...] = (
         error="unauthorized_client",
         text="rejected by the attribute condition",
         cause="The provider trusts this kind of identity, but its attribute condition is false for {source}.",
-        remedy="Compare the condition with the claims: gcloud iam workload-identity-pools providers describe {provider} "
-        "--workload-identity-pool {pool_id} --location global --project {project} --format='value(attributeCondition)'",
+        remedy="Compare the condition with the claims: "
+        "gcloud iam workload-identity-pools providers describe {provider} --workload-identity-pool {pool_id} "
+        "--location global --project {project} --format='value(attributeCondition)'",
     ),
     Entry(
         code="token-audience",
@@ -70,8 +71,8 @@ CATALOGUE: tuple[Entry, ...] = (
         error="invalid_grant",
         text="The audience in ID Token",
         cause="The token was made for another audience than the provider allows.",
-        remedy="Ask the issuer for a token with audience https:{audience}, or add the token's audience to the provider's "
-        "allowed audiences.",
+        remedy="Ask the issuer for a token with audience https:{audience}, or add the token's audience to the "
+        "provider's allowed audiences.",
     ),
     Entry(
         code="token-issuer",
@@ -102,7 +103,8 @@ CATALOGUE: tuple[Entry, ...] = (
         stage="exchange",
         error="invalid_request",
         text="The size of mapped attribute google.subject exceeds the 127 bytes limit",
-        cause="google.subject, as the provider maps it, is longer than 127 bytes; EKS Pod Identity's session names are long.",
+        cause="google.subject, as the provider maps it, is longer than 127 bytes; EKS Pod Identity's session names are "
+        "long.",
         remedy="Map a shorter claim: google.subject=assertion.userid for AWS, or extract a part of the claim.",
     ),
     Entry(
@@ -111,14 +113,16 @@ CATALOGUE: tuple[Entry, ...] = (
         error="quota_exceeded",
         text="The request was throttled due to rate limit",
         cause="The project asks for tokens faster than its quota allows; we already backed off.",
-        remedy="Share one identity in each process, start workers more slowly, or ask for more quota of sts.googleapis.com.",
+        remedy="Share one identity in each process, start workers more slowly, or ask for more quota of "
+        "sts.googleapis.com.",
     ),
     Entry(
         code="aws-key-unknown",
         stage="exchange",
         error="invalid_grant",
         text="InvalidClientTokenId",
-        cause="AWS does not know the credentials that signed the request: the session token is missing or the key is wrong.",
+        cause="AWS does not know the credentials that signed the request: the session token is missing, or the key is "
+        "wrong.",
         remedy="Look at what AWS sees: aws sts get-caller-identity",
     ),
     Entry(
@@ -177,8 +181,8 @@ CATALOGUE: tuple[Entry, ...] = (
         stage="impersonation",
         error="",
         text="iam.serviceAccounts.getAccessToken",
-        cause="Nothing lets this identity impersonate the account: the binding is missing, its principalSet does not match "
-        "how the provider maps attributes, or the account's name is misspelt.",
+        cause="Nothing lets this identity impersonate the account: the binding is missing, its principalSet does not "
+        "match how the provider maps attributes, or the account's name is misspelt.",
         remedy="gcloud iam service-accounts add-iam-policy-binding {service_account} "
         '--role roles/iam.workloadIdentityUser --member "{member}"\n'
         "The member fits the provider's default mapping. A new binding can take five minutes to work.",

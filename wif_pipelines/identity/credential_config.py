@@ -1,7 +1,7 @@
 """Reading the credential file that ``gcloud iam workload-identity-pools create-cred-config`` writes.
 
-Such a file says where to send proofs of identity, so one from a stranger can send them to the stranger: every address in
-it is checked against Google's own before it is believed.
+Such a file says where to send proofs of identity, so one from a stranger can send them to the stranger: every address
+in it is checked against Google's own before it is believed.
 https://cloud.google.com/docs/authentication/client-libraries#external-credentials
 """
 
@@ -135,9 +135,13 @@ def _account(url: str, domain: str) -> str:
 def _check_service_url(field: str, url: str, service: str, domain: str) -> None:
     """Google's global, mutual-TLS, regional and private forms of a service's address."""
     parts, suffix = urlsplit(url), re.escape(domain)
-    forms = rf"({service}(\.mtls)?|[a-z0-9-]+\.{service}(\.mtls)?|{service}\.[a-z0-9-]+(\.rep)?|[a-z0-9-]+-{service})\.{suffix}"
-    private = rf"{service}-[a-z0-9-]+\.p\.{suffix}"
-    ours = parts.hostname is not None and re.fullmatch(rf"{forms}|{private}", parts.hostname)
+    forms = (
+        rf"([a-z0-9-]+\.)?{service}(\.mtls)?",
+        rf"{service}\.[a-z0-9-]+(\.rep)?",
+        rf"[a-z0-9-]+-{service}",
+        rf"{service}-[a-z0-9-]+\.p",
+    )
+    ours = parts.hostname is not None and re.fullmatch(rf"({'|'.join(forms)})\.{suffix}", parts.hostname)
     if parts.scheme != "https" or not ours or parts.netloc != parts.hostname:
         raise _stranger(field, url, f"https://{service}.{domain}")
 
@@ -145,7 +149,7 @@ def _check_service_url(field: str, url: str, service: str, domain: str) -> None:
 def _stranger(field: str, url: str, expected: str) -> ConfigurationError:
     host = urlsplit(url).netloc or url
     return ConfigurationError(
-        f"The credential configuration's {field} points at {host}, which is not {expected}: a proof of identity sent there "
-        "could be used by whoever runs it.",
+        f"The credential configuration's {field} points at {host}, which is not {expected}: a proof of identity sent "
+        "there could be used by whoever runs it.",
         remedy="Do not use this file. Write one yourself with: gcloud iam workload-identity-pools create-cred-config",
     )

@@ -11,11 +11,13 @@ from wif_pipelines.identity.tokens import AccessToken, TokenSource
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
+Recipe = tuple[Callable[..., object], tuple[object, ...]]
+
 
 def google_credential(
     source: TokenSource,
     *,
-    again: tuple[Callable[..., object], tuple[object, ...]] | None = None,
+    again: Recipe | None = None,
     quota_project_id: str | None = None,
     universe_domain: str = "googleapis.com",
 ) -> "Credentials":
@@ -32,9 +34,7 @@ def google_credential(
             name it, so that the federated principal needs no right to use it.
         universe_domain: The cloud's domain.
     """
-    credential = _credential_class()(source, again)
-    credential._quota_project_id = quota_project_id
-    credential._universe_domain = universe_domain
+    credential: Credentials = _credential_class()(source, again, quota_project_id, universe_domain)
     return credential
 
 
@@ -46,8 +46,12 @@ def _credential_class() -> Any:
     class SharedCredential(Credentials):  # type: ignore[misc]
         """See `google_credential`."""
 
-        def __init__(self, source: TokenSource, again: tuple[Callable[..., object], tuple[object, ...]] | None) -> None:
+        def __init__(
+            self, source: TokenSource, again: Recipe | None, quota_project_id: str | None, universe_domain: str
+        ) -> None:
             super().__init__()
+            self._quota_project_id = quota_project_id
+            self._universe_domain = universe_domain
             self._source = source
             self._again = again
             self._sent = threading.local()

@@ -1,7 +1,7 @@
 """Where a workload may live: what every home answers, and who a token says it is.
 
-A home is a small frozen value, so that it can be a key and cross process boundaries. To add one, write its module and name
-it in `wif_pipelines.identity.workload`; nothing else needs to know.
+A home is a small frozen value, so that it can be a key and cross process boundaries. To add one, write its module and
+name it in `wif_pipelines.identity.workload`; nothing else needs to know.
 """
 
 import base64
@@ -69,5 +69,5 @@ def claims(token: str) -> dict[str, Any]:
         raise ValueError("a JWT has three parts")
     payload = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     if not isinstance(payload, dict):
-        raise ValueError("a JWT's payload is an object")
+        raise ValueError("a JWT's payload is an object")  # noqa: TRY004 - whatever is wrong with it, it is no JWT
     return payload

@@ -85,7 +85,7 @@ class OidcFileHome:
         except OSError as error:
             raise HomeNotFoundError(
                 f"The token file {self.path} cannot be read: {error.strerror}.",
-                remedy="Mount a projected service-account token whose audience is the provider's URL, and set token_file.",
+                remedy="Mount a projected service-account token whose audience is the provider's URL; set token_file.",
             ) from None
         token = self._in_field(text) if self.field else text
         if not token:

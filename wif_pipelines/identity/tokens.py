@@ -11,7 +11,7 @@ from wif_pipelines.identity.sharing import mend_after_fork
 from wif_pipelines.wire.clock import SYSTEM, Clock
 
 LONGEST_MARGIN = timedelta(minutes=5)
-"""How long before its end a token is replaced. google-auth and obstore think a token stale 3:45 and 4:00 before its end."""
+"""How long before its end a token is replaced: google-auth thinks one stale 3:45, obstore 4:00 before its end."""
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 from wif_pipelines.errors import ConfigurationError
 from wif_pipelines.identity.aws import AwsHome, Caller
 from wif_pipelines.identity.credential_config import read_credential_config
-from wif_pipelines.identity.exchange import Exchange, Impersonation
+from wif_pipelines.identity.exchange import Exchange
 from wif_pipelines.identity.google_credential import google_credential
 from wif_pipelines.identity.home import Home
+from wif_pipelines.identity.impersonation import Impersonation
 from wif_pipelines.identity.keys import KeyPolicy, refuse_google_key, refuse_key_in_environment
 from wif_pipelines.identity.oidc_file import JWT, OidcFileHome
 from wif_pipelines.identity.provider import ProviderName
@@ -192,7 +193,6 @@ def _again(identity: WorkloadIdentity, scopes: tuple[str, ...]) -> "Credentials"
 
 
 def _tokens(identity: WorkloadIdentity, scopes: tuple[str, ...]) -> TokenSource:
-    refuse_key_in_environment(Settings.from_environment())
     # Scopes limit the token that leaves; the federated one below it is only ever shown to IAM.
     federated = _federated(identity, scopes if identity.service_account is None else (IAM,))
     if identity.service_account is None:
@@ -214,18 +214,19 @@ def _federated(identity: WorkloadIdentity, scopes: tuple[str, ...]) -> TokenSour
         scopes=scopes,
     )
     url = identity.token_url or f"https://sts.{identity.universe_domain}/v1/token"
-    return _sources.get(
-        (alone, scopes, ""),
-        lambda: TokenSource(
-            Exchange(
-                home=identity.lives_in,
-                provider=identity.provider,
-                scopes=scopes,
-                token_url=url,
-                universe_domain=identity.universe_domain,
-            )
-        ),
-    )
+
+    def make() -> TokenSource:
+        refuse_key_in_environment(Settings.from_environment())
+        exchange = Exchange(
+            home=identity.lives_in,
+            provider=identity.provider,
+            scopes=scopes,
+            token_url=url,
+            universe_domain=identity.universe_domain,
+        )
+        return TokenSource(exchange)
+
+    return _sources.get((alone, scopes, ""), make)
 
 
 def _impersonation(identity: WorkloadIdentity, federated: TokenSource, scopes: tuple[str, ...]) -> Impersonation:
