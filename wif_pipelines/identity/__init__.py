@@ -8,6 +8,7 @@ from wif_pipelines.identity import clients
 from wif_pipelines.identity.audit import ExchangeRecord, listening, subscribe
 from wif_pipelines.identity.aws import Caller
 from wif_pipelines.identity.provider import ProviderName
+from wif_pipelines.identity.sharing import forget
 from wif_pipelines.identity.tokens import AccessToken
 from wif_pipelines.identity.workload import CLOUD_PLATFORM, WorkloadIdentity
 
@@ -19,6 +20,7 @@ __all__ = [
     "ProviderName",
     "WorkloadIdentity",
     "clients",
+    "forget",
     "listening",
     "subscribe",
 ]

@@ -4,7 +4,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Hashable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -34,6 +34,19 @@ def _mend_all() -> None:
 os.register_at_fork(after_in_child=_mend_all)
 
 
+_shared: "weakref.WeakSet[PerProcess[Any, Any]]" = weakref.WeakSet()
+
+
+def forget() -> None:
+    """Forget every credential and token that this process shares, so that the next to ask starts anew.
+
+    For whoever changes who the process is while it runs: a notebook after another ``aws sso login``, a test.
+    Credentials already handed out go on as they are.
+    """
+    for shared in list(_shared):
+        shared.clear()
+
+
 class PerProcess(Generic[K, V]):
     """Makes a value for each key once in a process and keeps it for the process's life.
 
@@ -46,6 +59,12 @@ class PerProcess(Generic[K, V]):
         self._values: dict[K, V] = {}
         self._lock = threading.RLock()
         mend_after_fork(self)
+        _shared.add(self)
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        with self._lock:
+            self._values.clear()
 
     def get(self, key: K, make: Callable[[], V]) -> V:
         """The key's value, made by the first caller; the others wait. A failure is not kept."""

@@ -18,15 +18,17 @@ _FIELDS = (
     r"|secret_?access_?key|aws_secret_access_key|aws_session_token|client_?secret|private_?key|signed_?jwt|assertion"
 )
 _SEPARATOR = r"(?:\\?[\"']|%22)?\s*(?:[:=]|%3[ad])\s*(?:\\?[\"']|%22)?"
+# A secret begins after something that is no letter or digit, or after a percent-encoded character.
+_START = r"(?:(?<!\w)|(?<=%[0-9A-Fa-f]{2}))"
 _VALUE = r"[^\s\"'&,;<>{}\\]+"
 
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), REDACTED),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), REDACTED),
-    (re.compile(r"\bya29\.[\w.~+/=-]+"), REDACTED),
-    (re.compile(r"\b(Bearer|Basic)(\s+|%20|\+)[\w.~+/=%-]{8,}", re.IGNORECASE), rf"\1 {REDACTED}"),
-    (re.compile(r"\b(Signature(?:=|%3D))[0-9a-f]{64}", re.IGNORECASE), rf"\1{REDACTED}"),
-    (re.compile(r"\b(?:IQoJb3JpZ2lu|F[QwA]oGZXIv)[\w+/=%-]{20,}"), REDACTED),
+    (re.compile(_START + r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), REDACTED),
+    (re.compile(_START + r"ya29\.[\w.~+/=-]+"), REDACTED),
+    (re.compile(_START + r"(Bearer|Basic)(\s+|%20|\+)[\w.~+/=%-]{8,}", re.IGNORECASE), rf"\1 {REDACTED}"),
+    (re.compile(r"(Signature(?:=|%3D))[0-9a-f]{64}", re.IGNORECASE), rf"\1{REDACTED}"),
+    (re.compile(_START + r"(?:IQoJb3JpZ2lu|F[QwA]oGZXIv)[\w+/=%-]{20,}"), REDACTED),
     (re.compile(rf"({_FIELDS})({_SEPARATOR}){_VALUE}", re.IGNORECASE), rf"\1\2{REDACTED}"),
     # google-auth's AWS subject token lists its headers as {"key": name, "value": value}.
     (
