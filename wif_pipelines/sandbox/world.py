@@ -22,7 +22,7 @@ class World:
     crypto_key: str = "landing"
     service_account_id: str = "pipeline"
     pool: str = "aws-workloads"
-    provider: str = "aws"
+    provider: str = "aws-main"
     training_image_name: str = "diagnostics-train:1"
     serving_image_name: str = "diagnostics-serve:1"
 
