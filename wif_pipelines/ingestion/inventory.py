@@ -15,6 +15,8 @@ from html import unescape
 from typing import Any
 from urllib.parse import unquote_plus
 
+from wif_pipelines.wire.aws_errors import translated
+
 ARCHIVED_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Storage classes whose objects cannot be read before they are restored (GLACIER_IR can)."""
 
@@ -94,7 +96,7 @@ def list_objects(s3: Any, location: SourceLocation, *, start_after: str = "") ->
         start_after: Only keys after this one; lets a bounded look at a bucket go on where the last one stopped.
 
     Raises:
-        botocore.exceptions.ClientError: S3 refused (`NoSuchBucket`, `AccessDenied`, ...).
+        WifError: S3 refused, or did not answer.
 
     See https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """
@@ -108,7 +110,8 @@ def list_objects(s3: Any, location: SourceLocation, *, start_after: str = "") ->
     if start_after:
         request["StartAfter"] = start_after
     while True:
-        page = s3.list_objects_v2(**request)
+        with translated(f"listing {location.uri}"):
+            page = s3.list_objects_v2(**request)
         for text in page["WifContents"]:
             yield _object(text)
         if not page.get("IsTruncated"):

@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from wif_pipelines.ingestion.inventory import SourceObject
+from wif_pipelines.wire.google_errors import translated
+
 SOURCE_ETAG = "wif-source-etag"
 SOURCE_VERSION = "wif-source-version"
 SOURCE_MODIFIED = "wif-source-last-modified"
@@ -82,7 +85,7 @@ def list_sink(
         beyond: Only names before this one (exclusive); empty for no end.
 
     Raises:
-        google.api_core.exceptions.GoogleAPICallError: The bucket does not exist, or may not be listed.
+        WifError: The bucket does not exist, or may not be listed.
 
     See https://cloud.google.com/storage/docs/json_api/v1/objects/list
     """
@@ -94,8 +97,29 @@ def list_sink(
         fields=_FIELDS,
         page_size=1000,
     )
-    for blob in blobs:
-        yield _object(blob)
+    with translated(f"listing gs://{bucket}/{prefix}"):
+        for blob in blobs:
+            yield _object(blob)
+
+
+def source_facts(item: SourceObject) -> dict[str, str]:
+    """Custom metadata that says which state of which source object a copy is."""
+    facts = {SOURCE_ETAG: item.etag, SOURCE_MODIFIED: item.last_modified.isoformat()}
+    return facts if item.version_id is None else {**facts, SOURCE_VERSION: item.version_id}
+
+
+def landed_state(storage: Any, bucket: str, name: str) -> tuple[int, str | None] | None:
+    """Size and source ETag of one object, or `None` when there is no such object.
+
+    Raises:
+        WifError: Cloud Storage refused.
+    """
+    with translated(f"looking for gs://{bucket}/{name}"):
+        blob = storage.bucket(bucket).get_blob(name)
+    if blob is None:
+        return None
+    found = _object(blob)
+    return found.size, found.source_etag
 
 
 def _object(blob: Any) -> SinkObject:
