@@ -26,10 +26,11 @@ def is_transient(error: BaseException) -> bool:
     """Whether the same request may succeed if it is sent again; botocore itself has already tried a few times."""
     from botocore.exceptions import ClientError, HTTPClientError
     from botocore.exceptions import ConnectionError as ConnectionLostError
+    from botocore.parsers import ResponseParserError
 
     if isinstance(error, ClientError):
         return _code(error) in _THROTTLED or _status(error) in TRANSIENT_STATUSES
-    return isinstance(error, ConnectionLostError | HTTPClientError)
+    return isinstance(error, ConnectionLostError | HTTPClientError | ResponseParserError)
 
 
 def remote_error(error: BaseException, *, doing: str) -> WifError:
@@ -64,10 +65,11 @@ def translated(doing: str) -> Iterator[None]:
         WifError: For every exception of botocore.
     """
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
         raise remote_error(error, doing=doing) from error
 
 

@@ -6,6 +6,7 @@ from botocore.exceptions import (
     NoRegionError,
     ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 
 from wif_pipelines.errors import (
     AccessDeniedError,
@@ -40,6 +41,7 @@ def answer(code: str, status: int = 400) -> ClientError:
         (NoRegionError(), RemoteError),
         (EndpointConnectionError(endpoint_url="https://x"), UnavailableError),
         (ReadTimeoutError(endpoint_url="https://x"), UnavailableError),
+        (ResponseParserError("half an answer"), UnavailableError),
     ],
 )
 def test_botos_exceptions_become_our_errors(error: Exception, kind: type[WifError]) -> None:

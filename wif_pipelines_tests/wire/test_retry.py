@@ -33,7 +33,8 @@ def test_asks_again_until_it_is_answered() -> None:
 def test_waits_stay_below_a_doubling_bound() -> None:
     clock = SteppedClock()
     line = Line(*[BusyError() for _ in range(7)])
-    retrying(line, on=BusyError, backoff=Backoff(attempts=8, deadline=1e6, first_wait=1.0, max_wait=8.0), clock=clock)
+    backoff = Backoff(attempts=8, deadline=1e6, first_wait=1.0, max_wait=8.0)
+    retrying(line, on=BusyError, backoff=backoff, clock=clock)
     bounds = [1, 2, 4, 8, 8, 8, 8]
     assert all(0 <= wait <= bound for wait, bound in zip(clock.sleeps, bounds, strict=True))
 
