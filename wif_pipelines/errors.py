@@ -197,7 +197,20 @@ class RemoteError(WifError):
 
 
 class UnavailableError(RemoteError):
-    """The service may answer if it is asked again later; we already asked more than once where that was safe."""
+    """The service may answer if it is asked again later.
+
+    Args:
+        message: What we were doing and what the service said.
+        remedy: What to do about it.
+        status: The HTTP status, or None when there was no answer.
+        retry_after: Seconds that the service asked us to wait, or None.
+    """
+
+    def __init__(
+        self, message: str, *, remedy: str, status: int | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy, status=status)
+        self.retry_after = retry_after
 
 
 class NotFoundError(RemoteError):

@@ -253,7 +253,7 @@ def _asked(home: AwsHome) -> Caller:
     from botocore.config import Config
 
     credentials = home.credentials()
-    patience = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 3})
+    patience = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "max_attempts": 2})
     with aws_errors.translated("asking AWS who we are"):
         sts = _session(home, credentials).client("sts", region_name=home.signing_region(), config=patience)
         try:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Stage = Literal["exchange", "impersonation", "home"]
+Stage = Literal["exchange", "impersonation"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Entry:
 
     Attributes:
         code: Its name, for people and tools to quote.
-        stage: The link of the chain that breaks: our own home, the token exchange, or the impersonation.
+        stage: The link of the chain that breaks.
         error: The OAuth error that comes with it, or empty.
         text: What its text contains.
         cause: What it means.
@@ -251,22 +251,6 @@ CATALOGUE: tuple[Entry, ...] = (
         text="vpcServiceControlsUniqueIdentifier",
         cause="A VPC Service Controls perimeter refused the call.",
         remedy="Ask the perimeter's owners for an ingress rule for sts and iamcredentials, quoting the identifier.",
-    ),
-    Entry(
-        code="aws-metadata-v1",
-        stage="home",
-        error="",
-        text="Unable to retrieve AWS",
-        cause="The instance's metadata service refused the request; it may insist on version 2.",
-        remedy="Use home: aws, which speaks version 2, rather than a credential file without imdsv2_session_token_url.",
-    ),
-    Entry(
-        code="token-file-missing",
-        stage="home",
-        error="",
-        text="was not found",
-        cause="The token's file does not exist: the projected volume is not mounted, or elsewhere.",
-        remedy="Mount a projected service-account token with audience https:{audience} and set token_file to its path.",
     ),
 )
 

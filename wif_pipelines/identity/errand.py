@@ -7,9 +7,13 @@ from typing import Any, Literal
 
 from wif_pipelines.errors import ImpersonationError, TokenExchangeError, WifError
 from wif_pipelines.identity import audit
+from wif_pipelines.identity.home import Home
+from wif_pipelines.identity.refusal import source_of
 from wif_pipelines.identity.tokens import AccessToken
 from wif_pipelines.wire.clock import Clock
 from wif_pipelines.wire.retry import Backoff, retrying
+
+_REFUSALS = (TokenExchangeError, ImpersonationError)
 
 
 @dataclass(frozen=True)
@@ -18,8 +22,7 @@ class Errand:
 
     Attributes:
         kind: Which.
-        home: The name of the home that asks.
-        source: Who asks.
+        home: Where the one who asks lives.
         provider: Who vouches.
         became: Whom it makes us.
         backoff: How long and how often to ask a busy service.
@@ -27,8 +30,7 @@ class Errand:
     """
 
     kind: Literal["exchange", "impersonation"]
-    home: str
-    source: str
+    home: Home
     provider: str
     became: str
     backoff: Backoff
@@ -50,11 +52,13 @@ class Errand:
         try:
             token = retrying(counted, on=_worth_repeating, backoff=self.backoff, clock=self.clock)
         except WifError as error:
-            audit.emit(replace(self._record(attempts, started), reason=error.message))
+            # A home that could not prove who it is need not be asked again who it is.
+            source = source_of(self.home) if isinstance(error, _REFUSALS) else f"unknown, at home {self.home.name}"
+            audit.emit(replace(self._record(source, attempts, started), reason=error.message))
             raise
         audit.emit(
             replace(
-                self._record(attempts, started),
+                self._record(source_of(self.home), attempts, started),
                 outcome="granted",
                 issued_at=token.issued_at,
                 expires_at=token.expires_at,
@@ -63,11 +67,11 @@ class Errand:
         )
         return token
 
-    def _record(self, attempts: int, started: float) -> audit.ExchangeRecord:
+    def _record(self, source: str, attempts: int, started: float) -> audit.ExchangeRecord:
         return audit.ExchangeRecord(
             kind=self.kind,
-            home=self.home,
-            source=self.source,
+            home=self.home.name,
+            source=source,
             provider=self.provider,
             became=self.became,
             outcome="refused",
@@ -92,4 +96,4 @@ def token_of(credential: Any, now: datetime, *, skew: timedelta = timedelta(0)) 
 
 
 def _worth_repeating(error: Exception) -> bool:
-    return isinstance(error, TokenExchangeError | ImpersonationError) and error.transient
+    return isinstance(error, _REFUSALS) and error.transient

@@ -12,7 +12,7 @@ from wif_pipelines.errors import TokenExchangeError
 from wif_pipelines.identity.errand import Errand, token_of
 from wif_pipelines.identity.home import Home
 from wif_pipelines.identity.provider import ProviderName
-from wif_pipelines.identity.refusal import explained, oauth_refusal, source_of, values_at_hand
+from wif_pipelines.identity.refusal import explained, oauth_refusal, values_at_hand
 from wif_pipelines.identity.request import ObservedRequest, observed_requests
 from wif_pipelines.identity.tokens import AccessToken
 from wif_pipelines.wire.clock import SYSTEM, Clock
@@ -50,8 +50,7 @@ class Exchange:
         """
         errand = Errand(
             kind="exchange",
-            home=self.home.name,
-            source=source_of(self.home),
+            home=self.home,
             provider=self.provider.audience,
             became=self.provider.pool_name,
             backoff=self.backoff,

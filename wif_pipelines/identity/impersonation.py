@@ -11,7 +11,7 @@ from wif_pipelines.identity.errand import Errand, token_of
 from wif_pipelines.identity.google_credential import google_credential
 from wif_pipelines.identity.home import Home
 from wif_pipelines.identity.provider import ProviderName
-from wif_pipelines.identity.refusal import explained, iam_refusal, source_of, values_at_hand
+from wif_pipelines.identity.refusal import explained, iam_refusal, values_at_hand
 from wif_pipelines.identity.request import ObservedRequest, observed_requests
 from wif_pipelines.identity.tokens import AccessToken, TokenSource
 from wif_pipelines.wire.clock import SYSTEM, Clock
@@ -58,8 +58,7 @@ class Impersonation:
         federated = self.source.token()
         errand = Errand(
             kind="impersonation",
-            home=self.home.name,
-            source=source_of(self.home),
+            home=self.home,
             provider=self.provider.audience,
             became=self.service_account,
             backoff=self.backoff,

@@ -83,9 +83,8 @@ def remote_error(error: BaseException, *, doing: str) -> WifError:
             said, remedy="Look at what is there now, then decide whether to keep or replace it.", status=status
         )
     if is_transient(error):
-        return UnavailableError(
-            said, remedy="Try again later; https://status.cloud.google.com tells of outages.", status=status
-        )
+        advice = "Try again later; https://status.cloud.google.com tells of outages."
+        return UnavailableError(said, remedy=advice, status=status, retry_after=retry_after(error))
     return RemoteError(said, remedy="Correct what the service names, then run again.", status=status)
 
 

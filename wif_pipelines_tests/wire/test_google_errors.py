@@ -102,6 +102,8 @@ def test_the_wait_that_the_service_asks_for() -> None:
     assert retry_after(InvalidResponse(response(429, Retry_After="17"))) == 17.0
     assert retry_after(InvalidResponse(response(429, Retry_After="Wed, 21 Oct 2026 07:28:00 GMT"))) is None
     assert retry_after(ValueError()) is None
+    busy = from_http_status(429, "busy", response=response(429, Retry_After="17"))
+    assert vars(remote_error(busy, doing="x"))["retry_after"] == 17.0
 
 
 @pytest.mark.parametrize(
