@@ -89,7 +89,8 @@ class Carrier:
             raise size_differs(decision.source, len(body))
         checksum = crc32c_of(body)
         condition = "create" if decision.replaces is None else {"version": str(decision.replaces)}
-        self._write(decision, body, attributes, use_multipart=False, mode=condition)
+        facts = attributes | source_facts(decision.source, checksum)
+        self._write(decision, body, facts, use_multipart=False, mode=condition)
         count(decision.source.size)
         return checksum
 
@@ -103,7 +104,7 @@ class Carrier:
             body = _Body(item, head, ahead, self.stopped, count)
             try:
                 upload = {"use_multipart": True, "chunk_size": part, "max_concurrency": self.parts_at_once}
-                self._write(decision, iter(body), attributes, **upload)
+                self._write(decision, iter(body), attributes | source_facts(item), **upload)
             except BaseException:
                 count(-body.passed.size)
                 raise
@@ -136,7 +137,7 @@ class Carrier:
         attributes.pop("Storage-Class", None)  # S3's classes mean nothing to Cloud Storage
         writer = self.ends.writer
         try:
-            obstore.put(writer, decision.name, body, attributes=attributes | source_facts(decision.source), **how)
+            obstore.put(writer, decision.name, body, attributes=attributes, **how)
         except Exception as error:
             if not is_obstore_error(error):
                 raise

@@ -64,6 +64,9 @@ class Routing:
     part_bytes: int = 8 * MIB
 
 
+USUAL_ROUTING = Routing()
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What happens to one object.
@@ -147,7 +150,7 @@ def plan(
     *,
     source: SourceLocation,
     sink: SinkLocation,
-    routing: Routing = Routing(),
+    routing: Routing = USUAL_ROUTING,
     prices: PriceTable = LIST_PRICES,
     speed: Throughput = ASSUMED_THROUGHPUT,
 ) -> Plan:
@@ -186,7 +189,7 @@ def decide(
     *,
     source: SourceLocation,
     sink: SinkLocation,
-    routing: Routing = Routing(),
+    routing: Routing = USUAL_ROUTING,
 ) -> Iterator[Decision]:
     """Decide object by object, in the given order and without looking at the total. Pure and streaming.
 
@@ -239,7 +242,7 @@ def _without_copy(item: SourceObject, name: str) -> tuple[Action, str] | None:
 
 def _against(item: SourceObject, present: SinkObject | None, kms_key: str | None) -> tuple[Action, str] | None:
     """Whether the sink holds the same content already, under the right key."""
-    if present is None or present.size != item.size:
+    if present is None or present.size != item.size or present.source_crc32c not in {None, present.crc32c}:
         return None
     if present.source_etag is not None and present.source_etag == item.etag:
         evidence = "same size, and copied from this ETag"

@@ -51,6 +51,9 @@ class ProxyOptions:
     report_seconds: float = 1.0
 
 
+USUAL_OPTIONS = ProxyOptions()
+
+
 @dataclass(frozen=True, slots=True)
 class Copied:
     """An object that arrived; verification compares the checksum with Cloud Storage's.
@@ -79,7 +82,7 @@ def copy_objects(
     decisions: Iterable[Decision],
     ends: Ends,
     *,
-    options: ProxyOptions = ProxyOptions(),
+    options: ProxyOptions = USUAL_OPTIONS,
     progress: Progress | None = None,
     clock: Clock = SYSTEM,
 ) -> Iterator[Outcome]:
@@ -116,7 +119,7 @@ def copy_all(
     decisions: Iterable[Decision],
     ends: Ends,
     *,
-    options: ProxyOptions = ProxyOptions(),
+    options: ProxyOptions = USUAL_OPTIONS,
     progress: Progress | None = None,
     clock: Clock = SYSTEM,
 ) -> tuple[Copied, ...]:

@@ -7,7 +7,7 @@ fields that are used are asked for.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ from wif_pipelines.wire.google_errors import translated
 SOURCE_ETAG = "wif-source-etag"
 SOURCE_VERSION = "wif-source-version"
 SOURCE_MODIFIED = "wif-source-last-modified"
-"""Custom metadata that the proxy route writes on each object: which state of which source object it is."""
+SOURCE_CRC32C = "wif-source-crc32c"
+"""Custom metadata that we write on objects: of which source object, in which state, it is a copy."""
 
 TRANSFER_SERVICE_ETAG = "x-goog-source-etag"
 """Custom metadata in which Storage Transfer Service keeps the source's ETag.
@@ -60,6 +61,7 @@ class SinkObject:
         md5: Hexadecimal, or `None` for objects that were composed or uploaded in parts.
         generation: The number of this state of the object.
         source_etag: The ETag of the source object it was copied from, when the copier wrote it down.
+        source_crc32c: The checksum of the bytes that the copier read at the source, when it wrote it down.
         kms_key: The key that encrypts it, without the key's version; `None` for Google's own keys.
     """
 
@@ -69,43 +71,86 @@ class SinkObject:
     md5: str | None
     generation: int
     source_etag: str | None = None
+    source_crc32c: str | None = None
     kms_key: str | None = None
 
 
-def list_sink(
-    storage: Any, bucket: str, *, prefix: str = "", first: str = "", beyond: str = ""
-) -> Iterator[SinkObject]:
+def list_sink(storage: Any, bucket: str, *, prefix: str = "") -> Iterator[SinkObject]:
     """Yield the objects of a bucket in byte order of their names, a page of 1,000 at a time.
 
     Args:
         storage: A `google.cloud.storage.Client`.
         bucket: Name of the bucket.
         prefix: Only names that begin with this.
-        first: Only this name and those after it.
-        beyond: Only names before this one (exclusive); empty for no end.
 
     Raises:
         WifError: The bucket does not exist, or may not be listed.
 
     See https://cloud.google.com/storage/docs/json_api/v1/objects/list
     """
-    blobs = storage.list_blobs(
-        bucket,
-        prefix=prefix or None,
-        start_offset=first or None,
-        end_offset=beyond or None,
-        fields=_FIELDS,
-        page_size=1000,
-    )
     with translated(f"listing gs://{bucket}/{prefix}"):
-        for blob in blobs:
+        for blob in storage.list_blobs(bucket, prefix=prefix or None, fields=_FIELDS, page_size=1000):
             yield _object(blob)
 
 
-def source_facts(item: SourceObject) -> dict[str, str]:
-    """Custom metadata that says which state of which source object a copy is."""
-    facts = {SOURCE_ETAG: item.etag, SOURCE_MODIFIED: item.last_modified.isoformat()}
-    return facts if item.version_id is None else {**facts, SOURCE_VERSION: item.version_id}
+def find_in_sink(storage: Any, bucket: str, names: Iterable[str]) -> Iterator[SinkObject]:
+    """Yield those of the named objects that the bucket holds, by listing: a request for up to 1,000 neighbours.
+
+    Each page begins at the next wanted name, so that a few names in a full bucket cost a request each at most, and a
+    whole batch costs a thousandth of that. Memory is one page.
+
+    Args:
+        storage: A `google.cloud.storage.Client`.
+        bucket: Name of the bucket.
+        names: Full names, ascending (Python's order of text is the order of UTF-8 bytes).
+
+    Raises:
+        WifError: The bucket does not exist, or may not be listed.
+    """
+    wanted = iter(names)
+    name = next(wanted, None)
+    while name is not None:
+        page, last = _page(storage, bucket, name)
+        for found in page:
+            while name is not None and name < found.name:
+                name = next(wanted, None)
+            if name == found.name:
+                yield found
+                name = next(wanted, None)
+        if last:
+            return
+
+
+def _page(storage: Any, bucket: str, first: str) -> tuple[list[SinkObject], bool]:
+    """The objects from a name on, one page of them, and whether there are no more."""
+    with translated(f"listing gs://{bucket} from {first!r}"):
+        listing = storage.list_blobs(bucket, start_offset=first, fields=_FIELDS, page_size=1000)
+        page = [_object(blob) for blob in next(listing.pages, ())]
+        return page, listing.next_page_token is None
+
+
+def source_facts(item: SourceObject, crc32c: str | None = None) -> dict[str, str]:
+    """Custom metadata that says which state of which source object a copy is, and what was read, if that is known."""
+    facts = {
+        SOURCE_ETAG: item.etag,
+        SOURCE_MODIFIED: item.last_modified.isoformat(),
+        SOURCE_VERSION: item.version_id,
+        SOURCE_CRC32C: crc32c,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def record_checksum(storage: Any, bucket: str, found: SinkObject, item: SourceObject, crc32c: str) -> None:
+    """Write the proven checksum of the source on an object, so that it need not be proven again.
+
+    Raises:
+        ConflictError: The object changed since it was looked at.
+        WifError: Cloud Storage refused.
+    """
+    with translated(f"recording the checksum of gs://{bucket}/{found.name}"):
+        blob = storage.bucket(bucket).blob(found.name, generation=found.generation)
+        blob.metadata = source_facts(item, crc32c)
+        blob.patch(if_generation_match=found.generation)
 
 
 def landed_state(storage: Any, bucket: str, name: str) -> tuple[int, str | None] | None:
@@ -132,5 +177,6 @@ def _object(blob: Any) -> SinkObject:
         md5=base64.b64decode(blob.md5_hash).hex() if blob.md5_hash else None,
         generation=int(blob.generation),
         source_etag=etag.strip('"') if etag else None,
+        source_crc32c=metadata.get(SOURCE_CRC32C),
         kms_key=blob.kms_key_name.partition("/cryptoKeyVersions/")[0] if blob.kms_key_name else None,
     )
