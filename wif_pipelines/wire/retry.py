@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from wif_pipelines.wire.clock import SYSTEM, Clock
+from wif_pipelines.wire.google_errors import retry_after
 
 T = TypeVar("T")
 
@@ -82,7 +83,8 @@ def _predicate(on: type[Exception] | tuple[type[Exception], ...] | Worthwhile) -
 
 
 def _next_wait(error: Exception, failures: int, backoff: Backoff) -> float:
-    """The longer of our own wait and the service's, when the error says (`retry_after`, seconds)."""
+    """The longer of our own wait and the service's, when our error or its answer's Retry-After header says."""
     asked = getattr(error, "retry_after", None)
-    own = backoff.wait(failures)
-    return max(own, float(asked)) if isinstance(asked, int | float) else own
+    if not isinstance(asked, int | float):
+        asked = retry_after(error) or 0.0
+    return max(backoff.wait(failures), float(asked))

@@ -1,6 +1,9 @@
 import pytest
+import requests
+from google.api_core.exceptions import TooManyRequests
 
 from wif_pipelines.wire import Backoff, SteppedClock, retrying
+from wif_pipelines.wire.google_errors import is_transient
 
 
 class BusyError(Exception):
@@ -82,6 +85,14 @@ def test_begins_no_attempt_after_the_deadline() -> None:
 def test_believes_the_service_about_the_wait() -> None:
     clock = SteppedClock()
     retrying(Line(BusyError(retry_after=7.0)), on=BusyError, clock=clock)
+    assert clock.sleeps == [7.0]
+
+
+def test_reads_the_wait_off_a_google_clients_exception() -> None:
+    answer = requests.Response()
+    answer.headers["Retry-After"] = "7"
+    clock = SteppedClock()
+    retrying(Line(TooManyRequests("busy", response=answer)), on=is_transient, clock=clock)
     assert clock.sleeps == [7.0]
 
 
