@@ -5,6 +5,7 @@ instance user's key (which no file ever sees); the end of standard input, howeve
 """
 
 import argparse
+import fcntl
 import json
 import logging
 import os
@@ -12,7 +13,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 __all__ = ["main"]
 
@@ -38,6 +39,7 @@ def _serve(directory: Path, google_keys: Path) -> None:
 
     from wif_pipelines.sandbox.aws.assembly import assemble
 
+    held = _hold(directory)
     server, keeper, callers = assemble(world, directory, google_keys)
     keeper.start()
     ready: dict[str, Any] = {
@@ -51,6 +53,15 @@ def _serve(directory: Path, google_keys: Path) -> None:
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown, daemon=True).start())
     server.serve_forever(poll_interval=0.1)
     keeper.stop()
+    held.close()
+
+
+def _hold(directory: Path) -> IO[str]:
+    # A parent that was killed leaves its AWS process writing for a moment; its successor's waits for it here.
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = (directory / "lock").open("w")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
 
 
 def _stop_at_end_of_input(server: Any) -> None:
