@@ -197,10 +197,11 @@ def _round(batch: list[SourceObject], ends: Ends, how: IngestOptions) -> Landing
 
 
 def _joined(before: Landing, again: Landing) -> Landing:
-    """The first round's plan, everything that was copied, and the last round's verdict."""
+    """The first round's plan, everything that was copied (as last copied), and the last round's verdict."""
+    copied = {each.decision.name: each for each in before.copied + again.copied}
     return Landing(
         plan=before.plan,
-        copied=before.copied + again.copied,
+        copied=tuple(copied.values()),
         transfer=again.transfer or before.transfer,
         report=again.report,
         rounds=before.rounds + 1,

@@ -145,13 +145,20 @@ Verdict = Proof | Difference
 def _judge_all(
     rows: list[Expected], held: Mapping[str, SinkObject], ends: Ends, pool: ThreadPoolExecutor
 ) -> Iterator[Verdict]:
-    """Judge each row from the listing; ask the source about the rest, several at once."""
-    judged: list[Verdict | None] = [_from_listing(row, held.get(row.name), ends.sink.kms_key) for row in rows]
-    unproven = [index for index, verdict in enumerate(judged) if verdict is None]
-    asked = pool.map(lambda index: _from_source(rows[index], held[rows[index].name], ends), unproven)
-    for index, verdict in zip(unproven, asked, strict=True):
+    """Judge each row from the listing; ask the source about the rest, and write down what is dear, several at once."""
+    judged = [_from_listing(row, held.get(row.name), ends.sink.kms_key) for row in rows]
+    open_rows = [index for index, row in enumerate(rows) if _is_open(judged[index], row, held.get(row.name))]
+    settled = pool.map(lambda index: _settle(rows[index], held[rows[index].name], ends), open_rows)
+    for index, verdict in zip(open_rows, settled, strict=True):
         judged[index] = verdict
     return (verdict for verdict in judged if verdict is not None)
+
+
+def _is_open(verdict: Verdict | None, row: Expected, found: SinkObject | None) -> bool:
+    """Whether a later listing alone would not prove this object."""
+    if verdict is Proof.PASSED and found is not None:
+        return found.source_crc32c is None and (found.md5 is None or found.md5 != row.source.content_md5)
+    return verdict is None
 
 
 def _from_listing(row: Expected, found: SinkObject | None, kms_key: str | None) -> Verdict | None:
@@ -169,9 +176,9 @@ def _from_listing(row: Expected, found: SinkObject | None, kms_key: str | None) 
     return Proof.MD5 if found.md5 is not None and found.md5 == row.source.content_md5 else None
 
 
-def _from_source(row: Expected, found: SinkObject, ends: Ends) -> Verdict:
-    """Ask the source for proof, and write it on the object, because it was dear."""
-    proof, crc32c = source_crc32c(row.source, ends)
+def _settle(row: Expected, found: SinkObject, ends: Ends) -> Verdict:
+    """Have proof, from the source if need be, and write it on the object, so that it is had only once."""
+    proof, crc32c = (Proof.PASSED, row.crc32c) if row.crc32c is not None else source_crc32c(row.source, ends)
     verdict = _compared(row, found, crc32c, proof)
     if verdict is proof:
         record_checksum(ends.storage, ends.sink.bucket, found, row.source, crc32c)
