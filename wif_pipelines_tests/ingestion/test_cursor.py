@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from wif_pipelines.errors import ConfigurationError
-from wif_pipelines.ingestion.cursor import MINIMUM_LAG, ListingCursor, new_objects
+from wif_pipelines.ingestion.cursor import DEFAULT_LAG, MINIMUM_LAG, ListingCursor, new_objects
 from wif_pipelines.ingestion.inventory import SourceObject
 from wif_pipelines_tests.ingestion.strategies import EPOCH, batches, plain_keys
 
@@ -134,3 +134,10 @@ def test_refuses_what_is_no_cursor(text: str) -> None:
 
 def test_nothing_at_all_is_the_first_cursor() -> None:
     assert ListingCursor.from_json(None) == ListingCursor.from_json("") == ListingCursor()
+
+
+def test_an_object_at_the_floor_itself_is_remembered() -> None:
+    old = SourceObject("a", 1, "e", EPOCH - DEFAULT_LAG)
+    first, cursor = new_objects(ListingCursor(), [old], now=EPOCH)
+    again, _ = new_objects(cursor, [old], now=EPOCH)
+    assert (first, again) == ((old,), ())
