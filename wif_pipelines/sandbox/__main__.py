@@ -1,4 +1,4 @@
-"""`python -m wif_pipelines.sandbox serve|aws`: the processes of the local cloud; `wif sandbox` is how people start it."""
+"""`python -m wif_pipelines.sandbox serve|aws`: the processes of the local cloud; people start it by `wif sandbox`."""
 
 import sys
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from wif_pipelines.sandbox.directory import DirectoryInUse, SandboxDirectory
-from wif_pipelines.sandbox.lifecycle import Sandbox, SandboxFailed, SandboxNotRunning
-from wif_pipelines.sandbox.remote import ControlFailed
+from wif_pipelines.sandbox.directory import DirectoryInUseError, SandboxDirectory
+from wif_pipelines.sandbox.lifecycle import Sandbox, SandboxError, SandboxNotRunningError
+from wif_pipelines.sandbox.remote import ControlError
 
 __all__ = ["sandbox"]
 
-_FAILURES = (SandboxFailed, SandboxNotRunning, ControlFailed, DirectoryInUse)
+_FAILURES = (SandboxError, SandboxNotRunningError, ControlError, DirectoryInUseError)
 
 
 def _directory_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,7 +46,7 @@ def up(directory: Path) -> None:
     """Start the local cloud in the background; does nothing when it is up."""
     try:
         running = Sandbox.attach(directory)
-    except SandboxNotRunning:
+    except SandboxNotRunningError:
         running = Sandbox(directory)
         try:
             running.start(detached=True)
@@ -88,7 +88,7 @@ def status(directory: Path) -> None:
     running = _attach(directory)
     try:
         health, faults = running.control.call("GET", "/"), running.faults.list()
-    except ControlFailed as error:
+    except ControlError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"up: process {health['pid']} on 127.0.0.1:{running.address.port}, state in {running.directory}")
     for fault in faults:
@@ -104,7 +104,7 @@ def down(directory: Path, *, forget: bool) -> None:
     try:
         Sandbox.attach(directory).stop()
         click.echo("The sandbox is down.")
-    except SandboxNotRunning:
+    except SandboxNotRunningError:
         click.echo("The sandbox is not running.")
     except _FAILURES as error:
         raise click.ClickException(str(error)) from error

@@ -12,12 +12,12 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["Address", "DirectoryInUse", "SandboxDirectory"]
+__all__ = ["Address", "DirectoryInUseError", "SandboxDirectory"]
 
 _MARK = "sandbox.lock"
 
 
-class DirectoryInUse(Exception):
+class DirectoryInUseError(Exception):
     """Another process serves this directory."""
 
 
@@ -63,13 +63,13 @@ class SandboxDirectory:
         """Hold the directory for this process; the kernel lets go of it however the process ends.
 
         Raises:
-            DirectoryInUse: when another process holds it.
+            DirectoryInUseError: when another process holds it.
         """
         self.create()
         with (self.path / _MARK).open("w") as file:
             if not _lock(file, patience=0.5):
-                text = f"Another sandbox serves {self.path}; stop it with `wif sandbox down` or choose another --directory."
-                raise DirectoryInUse(text)
+                text = f"Another sandbox serves {self.path}; stop it (`wif sandbox down`) or choose another directory."
+                raise DirectoryInUseError(text)
             self.withdraw()
             yield
 
@@ -104,18 +104,19 @@ class SandboxDirectory:
         """The control token; made on first use, and kept for as long as the directory is."""
         path = self.path / "control.token"
         with contextlib.suppress(FileExistsError):
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(32))
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            os.write(descriptor, secrets.token_urlsafe(32).encode())
+            os.close(descriptor)
         return path.read_text()
 
     def forget(self) -> None:
         """Delete the directory and all state in it.
 
         Raises:
-            DirectoryInUse: when a living process holds it.
+            DirectoryInUseError: when a living process holds it.
         """
         if self.is_claimed():
-            raise DirectoryInUse(f"A sandbox still serves {self.path}; stop it first.")
+            raise DirectoryInUseError(f"A sandbox still serves {self.path}; stop it first.")
         if self.exists():
             shutil.rmtree(self.path)
 

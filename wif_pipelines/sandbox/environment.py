@@ -1,7 +1,7 @@
 """What a command is given so that, unchanged, it finds the local cloud in place of the real ones.
 
-The proxy and the authority in the spellings of every client library, an AWS session as a machine with a role has one, and
-a Google credential file of the AWS kind, which names who may become whom and holds no secret.
+The proxy and the authority in the spellings of every client library, an AWS session as a machine with a role has one,
+and a Google credential file of the AWS kind, which names who may become whom and holds no secret.
 """
 
 import json

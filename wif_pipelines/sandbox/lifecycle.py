@@ -1,7 +1,7 @@
 """A sandbox from outside: started, found again, asked for an environment, stopped.
 
-    with Sandbox(directory) as sandbox:
-        subprocess.run(command, env={**os.environ, **sandbox.environment()})
+with Sandbox(directory) as sandbox:
+    subprocess.run(command, env={**os.environ, **sandbox.environment()})
 """
 
 import contextlib
@@ -15,24 +15,26 @@ from types import TracebackType
 
 from wif_pipelines.sandbox.directory import Address, SandboxDirectory
 from wif_pipelines.sandbox.environment import environment_of, write_credentials
-from wif_pipelines.sandbox.remote import ControlClient, ControlFailed, Faults
+from wif_pipelines.sandbox.remote import ControlClient, ControlError, Faults
 from wif_pipelines.sandbox.world import World
 
-__all__ = ["Sandbox", "SandboxFailed", "SandboxNotRunning"]
+__all__ = ["Sandbox", "SandboxError", "SandboxNotRunningError"]
 
 _START_TIMEOUT = 40.0
 _STOP_TIMEOUT = 45.0
 _LOG_TAIL = 20
 # A server that obeyed these would look for its own clouds somewhere else.
 _FOREIGN = ("AWS_", "GOOGLE_", "CLOUDSDK_", "MOTO_", "BOTO_")
-_PROXIES = frozenset({"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"})
+_PROXIES = frozenset(
+    {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
+)
 
 
-class SandboxFailed(Exception):
+class SandboxError(Exception):
     """A sandbox that did not start or stop as it should; the text ends with what its log says."""
 
 
-class SandboxNotRunning(Exception):
+class SandboxNotRunningError(Exception):
     """Nobody serves the directory; the text says how to change that."""
 
 
@@ -50,13 +52,13 @@ class Sandbox:
         """Find the sandbox that serves a directory.
 
         Raises:
-            SandboxNotRunning: when none does, whatever a dead one left behind.
+            SandboxNotRunningError: when none does, whatever a dead one left behind.
         """
         sandbox = cls(directory)
         sandbox._address = sandbox._directory.address()
         if sandbox._address is None:
             text = f"No sandbox serves {sandbox._directory.path}. Start one with `wif sandbox up`."
-            raise SandboxNotRunning(text)
+            raise SandboxNotRunningError(text)
         return sandbox
 
     def __enter__(self) -> "Sandbox":
@@ -80,10 +82,10 @@ class Sandbox:
         """Process and port.
 
         Raises:
-            SandboxNotRunning: before `start` and after `stop`.
+            SandboxNotRunningError: before `start` and after `stop`.
         """
         if self._address is None:
-            raise SandboxNotRunning("This sandbox has not been started.")
+            raise SandboxNotRunningError("This sandbox has not been started.")
         return self._address
 
     @property
@@ -108,12 +110,14 @@ class Sandbox:
             detached: whether it goes on when this process ends; otherwise it follows, however this process ends.
 
         Raises:
-            SandboxFailed: when it does not come up, or another process serves the directory.
+            SandboxError: when it does not come up, or another process serves the directory.
         """
         self._directory.create()
         if self._directory.address() is not None:
-            text = f"A sandbox serves {self.directory} already; use it (`Sandbox.attach`) or stop it (`wif sandbox down`)."
-            raise SandboxFailed(text)
+            text = (
+                f"A sandbox serves {self.directory} already; use it (`Sandbox.attach`) or stop it (`wif sandbox down`)."
+            )
+            raise SandboxError(text)
         self._process = self._spawn(detached=detached)
         try:
             self._await_health()
@@ -132,7 +136,7 @@ class Sandbox:
             seconds: how long the session lasts, 900 to 43200.
 
         Raises:
-            ControlFailed: when the sandbox is gone, or the role cannot be assumed.
+            ControlError: when the sandbox is gone, or the role cannot be assumed.
         """
         wanted = {"role": role or self.world.workload_role, "name": session_name, "seconds": seconds}
         session = self.control.call("POST", "/sessions", wanted)
@@ -150,7 +154,7 @@ class Sandbox:
         """Make every Google access token that is out invalid, now.
 
         Raises:
-            ControlFailed: when the sandbox is gone.
+            ControlError: when the sandbox is gone.
         """
         self.control.call("POST", "/expire-tokens")
 
@@ -158,23 +162,25 @@ class Sandbox:
         """Stop the server and its children, keeping the state; at most 45 seconds. Does nothing when it is not running.
 
         Raises:
-            SandboxFailed: when it had to be killed.
+            SandboxError: when it had to be killed.
         """
         if self._address is None:
             return
-        with contextlib.suppress(ControlFailed):
+        with contextlib.suppress(ControlError):
             self.control.call("POST", "/shutdown")
         stopped = self._await_end()
         if not stopped:
             self._kill()
         self._process, self._address = None, None
         if not stopped:
-            raise SandboxFailed(f"The sandbox did not stop within {_STOP_TIMEOUT:.0f} s and was killed.{self._log_tail()}")
+            raise SandboxError(
+                f"The sandbox did not stop within {_STOP_TIMEOUT:.0f} s and was killed.{self._log_tail()}"
+            )
 
     def _spawn(self, *, detached: bool) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "wif_pipelines.sandbox", "serve", "--directory", str(self.directory)]
         with self._directory.log.open("ab") as log:
-            return subprocess.Popen(
+            return subprocess.Popen(  # noqa: S603 (this interpreter, and a path of the caller's)
                 command if detached else [*command, "--until-input-ends"],
                 stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
                 stdout=log,
@@ -184,18 +190,17 @@ class Sandbox:
             )
 
     def _await_health(self) -> None:
-        assert self._process is not None
         deadline = time.monotonic() + _START_TIMEOUT
         while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                raise SandboxFailed(f"The sandbox ended with status {self._process.returncode}.{self._log_tail()}")
+            if self._process is not None and self._process.poll() is not None:
+                raise SandboxError(f"The sandbox ended with status {self._process.returncode}.{self._log_tail()}")
             self._address = self._directory.address()
             if self._address is not None:
-                with contextlib.suppress(ControlFailed):
+                with contextlib.suppress(ControlError):
                     self.control.call("GET", "/")
                     return
             time.sleep(0.03)
-        raise SandboxFailed(f"The sandbox did not answer within {_START_TIMEOUT:.0f} s.{self._log_tail()}")
+        raise SandboxError(f"The sandbox did not answer within {_START_TIMEOUT:.0f} s.{self._log_tail()}")
 
     def _await_end(self) -> bool:
         deadline = time.monotonic() + _STOP_TIMEOUT

@@ -6,10 +6,10 @@ from typing import Any
 
 from wif_pipelines.sandbox.directory import Address
 
-__all__ = ["ControlClient", "ControlFailed", "Faults"]
+__all__ = ["ControlClient", "ControlError", "Faults"]
 
 
-class ControlFailed(Exception):
+class ControlError(Exception):
     """The sandbox did not do what it was asked to; the text is its own."""
 
 
@@ -24,7 +24,7 @@ class ControlClient:
         """Make one request and return the JSON it is answered with.
 
         Raises:
-            ControlFailed: when it is refused, or the sandbox cannot be reached.
+            ControlError: when it is refused, or the sandbox cannot be reached.
         """
         connection = http.client.HTTPConnection("127.0.0.1", self._address.port, timeout=timeout)
         try:
@@ -34,11 +34,11 @@ class ControlClient:
             content = json.loads(answer.read())
         except (OSError, http.client.HTTPException, ValueError) as error:
             text = f"The sandbox on 127.0.0.1:{self._address.port} does not answer ({type(error).__name__}: {error})."
-            raise ControlFailed(text) from error
+            raise ControlError(text) from error
         finally:
             connection.close()
         if answer.status != 200:
-            raise ControlFailed(f"The sandbox refused {method} {path}: {content.get('error', content)}")
+            raise ControlError(f"The sandbox refused {method} {path}: {content.get('error', content)}")
         return content
 
 
@@ -52,7 +52,7 @@ class Faults:
         """Add a fault and return it, with its `id`.
 
         Raises:
-            ControlFailed: for a field or value that a fault cannot have.
+            ControlError: for a field or value that a fault cannot have.
         """
         return dict(self._control.call("POST", "/faults", {"kind": kind, **fields}))
 
@@ -60,7 +60,7 @@ class Faults:
         """Read a fault; `used` says how often it has struck.
 
         Raises:
-            ControlFailed: when there is none with this id.
+            ControlError: when there is none with this id.
         """
         return dict(self._control.call("GET", f"/faults/{fault_id}"))
 
@@ -72,7 +72,7 @@ class Faults:
         """Forget a fault.
 
         Raises:
-            ControlFailed: when there is none with this id.
+            ControlError: when there is none with this id.
         """
         self._control.call("DELETE", f"/faults/{fault_id}")
 

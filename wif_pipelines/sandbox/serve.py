@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 import threading
@@ -11,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from wif_pipelines.sandbox.aws.issuer import ensure_issuer_key
-from wif_pipelines.sandbox.aws.process import AwsProcess, AwsProcessFailed, AwsSession
-from wif_pipelines.sandbox.directory import DirectoryInUse, SandboxDirectory
+from wif_pipelines.sandbox.aws.process import AwsProcess, AwsProcessError, AwsSession
+from wif_pipelines.sandbox.directory import DirectoryInUseError, SandboxDirectory
 from wif_pipelines.sandbox.front.authority import Authority
 from wif_pipelines.sandbox.front.control import Control
 from wif_pipelines.sandbox.front.dispatch import Dispatcher
@@ -42,7 +43,7 @@ def main(arguments: list[str]) -> None:
     try:
         with directory.claimed():
             asyncio.run(_Server(directory).run(until_input_ends=options.until_input_ends))
-    except (AwsProcessFailed, DirectoryInUse) as error:
+    except (AwsProcessError, DirectoryInUseError) as error:
         sys.exit(str(error))
 
 
@@ -95,7 +96,7 @@ class _Server:
         await asyncio.wait({told, gone}, return_when=asyncio.FIRST_COMPLETED)
         if gone.done() and not told.done():
             self._directory.withdraw()
-            raise AwsProcessFailed(f"The AWS process ended by itself, with status {gone.result()}.")
+            raise AwsProcessError(f"The AWS process ended by itself, with status {gone.result()}.")
         gone.cancel()
         _LOGGER.info("The sandbox is going down")
 
@@ -108,7 +109,7 @@ class _Server:
 
 
 def _watch_input(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
-    while sys.stdin.buffer.raw.read(4096):  # type: ignore[attr-defined]
+    while os.read(sys.stdin.fileno(), 4096):
         pass
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(stopping.set)

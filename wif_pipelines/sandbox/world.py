@@ -39,9 +39,7 @@ class World:
     @property
     def kms_key(self) -> str:
         """Full resource name of the customer's key, in the region where the artefacts are."""
-        return (
-            f"projects/{self.project}/locations/{self.region}/keyRings/{self.key_ring}/cryptoKeys/{self.crypto_key}"
-        )
+        return f"projects/{self.project}/locations/{self.region}/keyRings/{self.key_ring}/cryptoKeys/{self.crypto_key}"
 
     @property
     def service_account(self) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.iam.access_control import PermissionResult
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.models import FakeBucket
 from werkzeug.serving import ThreadedWSGIServer
 
@@ -32,7 +32,7 @@ def assemble(world: World, directory: Path, google_keys: Path) -> tuple[Threaded
         google_keys: the JSON Web Key Set of `https://accounts.google.com`.
 
     Raises:
-        SnapshotUnreadable: when there is a state that cannot be read.
+        SnapshotError: when there is a state that cannot be read.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     sessions = Sessions()
@@ -44,10 +44,8 @@ def assemble(world: World, directory: Path, google_keys: Path) -> tuple[Threaded
     callers = Callers(world.aws_account, sessions, world.instance_user)
     sts = SecurityTokenService(callers, sessions, WebIdentityVerifier({GOOGLE_ISSUER: google_keys}))
     _leave_decisions_to_the_gate()
-    moto = DomainDispatcherApplication(create_backend_app)
-    gate = Gate(
-        moto, account=world.aws_account, region=world.aws_region, callers=callers, sts=sts, keeper=keeper
-    )
+    moto = {service: create_backend_app(service) for service in ("s3", "iam", "sqs")}
+    gate = Gate(moto, account=world.aws_account, region=world.aws_region, callers=callers, sts=sts, keeper=keeper)
     return bind(gate), keeper, callers
 
 

@@ -6,15 +6,20 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 from collections.abc import Mapping, Sequence
 
 from wif_pipelines.sandbox.aws.callers import Caller
+from wif_pipelines.sandbox.aws.errors import AwsError
 from wif_pipelines.sandbox.aws.permissions import Need
 from wif_pipelines.sandbox.aws.policies import Request, Statement, Verdict, evaluate
-from wif_pipelines.sandbox.aws.refusals import Refusal
 
 __all__ = ["Context", "authorize", "context_of", "require_trust"]
 
 Context = Mapping[str, tuple[str, ...]]
 
-_QUERY_KEYS = {"prefix": "s3:prefix", "delimiter": "s3:delimiter", "max-keys": "s3:max-keys", "versionId": "s3:versionid"}
+_QUERY_KEYS = {
+    "prefix": "s3:prefix",
+    "delimiter": "s3:delimiter",
+    "max-keys": "s3:max-keys",
+    "versionId": "s3:versionid",
+}
 _HEADER_KEYS = (
     "x-amz-acl",
     "x-amz-server-side-encryption",
@@ -51,7 +56,7 @@ def authorize(caller: Caller, needs: Sequence[Need], context: Context, resource_
         resource_policy: statements of the bucket's policy; empty when there is none.
 
     Raises:
-        Refusal: `AccessDenied` (403), naming the first need that is not met.
+        AwsError: `AccessDenied` (403), naming the first need that is not met.
     """
     for action, resource in needs:
         reason = _refused_because(caller, Request(action, resource, context), resource_policy)
@@ -60,10 +65,12 @@ def authorize(caller: Caller, needs: Sequence[Need], context: Context, resource_
 
 
 def require_trust(caller: Caller, role_arn: str, trust: Sequence[Statement], context: Context) -> None:
-    """Require that a role's trust policy lets this caller assume it, and the caller's own policies if trust is the account's.
+    """Require that a role's trust policy lets this caller assume it.
+
+    Trust in the caller's whole account is not enough by itself: then the caller's own policies must allow it, too.
 
     Raises:
-        Refusal: `AccessDenied` (403).
+        AwsError: `AccessDenied` (403).
     """
     asked = Request("sts:AssumeRole", role_arn, context)
     identity = evaluate(caller.statements, asked)
@@ -73,7 +80,7 @@ def require_trust(caller: Caller, role_arn: str, trust: Sequence[Statement], con
     limited = caller.limits is not None and evaluate(caller.limits, asked) is not Verdict.ALLOWED
     if not allowed or limited or Verdict.DENIED in (identity, anyone):
         text = f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}"
-        raise Refusal(403, "AccessDenied", text)
+        raise AwsError(403, "AccessDenied", text)
 
 
 def _refused_because(caller: Caller, asked: Request, resource_policy: Sequence[Statement]) -> str:
@@ -101,9 +108,9 @@ def _principal_arn(caller: Caller) -> str:
     return f"arn:aws:iam::{caller.account}:role/{caller.session.role_name}"
 
 
-def _denied(caller: Caller, action: str, resource: str, reason: str) -> Refusal:
+def _denied(caller: Caller, action: str, resource: str, reason: str) -> AwsError:
     if not caller.arn:
-        return Refusal(403, "AccessDenied", "Access Denied")
+        return AwsError(403, "AccessDenied", "Access Denied")
     named = f'"{resource}"' if action.startswith("s3:") else resource
     text = f"User: {caller.arn} is not authorized to perform: {action} on resource: {named} {reason}"
-    return Refusal(403, "AccessDenied", text)
+    return AwsError(403, "AccessDenied", text)

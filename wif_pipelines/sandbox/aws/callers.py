@@ -14,8 +14,8 @@ from typing import Any
 
 from moto.iam.models import iam_backends
 
+from wif_pipelines.sandbox.aws.errors import AwsError
 from wif_pipelines.sandbox.aws.policies import Statement, statements_of
-from wif_pipelines.sandbox.aws.refusals import Refusal
 from wif_pipelines.sandbox.aws.sessions import Session, Sessions
 from wif_pipelines.sandbox.aws.signature import Claim
 
@@ -72,7 +72,7 @@ class Callers:
         """Return the caller and its secret; the signature is still to be checked with it.
 
         Raises:
-            Refusal: when the key is unknown, the session token is missing, wrong or expired; in the service's own words.
+            AwsError: when the key is unknown, or the session token is missing, wrong or expired.
         """
         session = self._sessions.find(claim.access_key_id)
         if session is not None:
@@ -131,16 +131,16 @@ def _check_token(session: Session, claim: Claim, now: datetime.datetime) -> None
         raise _unknown_key(claim)
     if not session.holds(claim.token):
         if claim.service == "s3":
-            raise Refusal(400, "InvalidToken", "The provided token is malformed or otherwise invalid.")
-        raise Refusal(403, "InvalidClientTokenId", "The security token included in the request is invalid.")
+            raise AwsError(400, "InvalidToken", "The provided token is malformed or otherwise invalid.")
+        raise AwsError(403, "InvalidClientTokenId", "The security token included in the request is invalid.")
     if now >= session.expires:
         if claim.service == "s3":
-            raise Refusal(400, "ExpiredToken", "The provided token has expired.")
-        raise Refusal(403, "ExpiredToken", "The security token included in the request is expired")
+            raise AwsError(400, "ExpiredToken", "The provided token has expired.")
+        raise AwsError(403, "ExpiredToken", "The security token included in the request is expired")
 
 
-def _unknown_key(claim: Claim) -> Refusal:
+def _unknown_key(claim: Claim) -> AwsError:
     if claim.service == "s3":
         text = "The AWS Access Key Id you provided does not exist in our records."
-        return Refusal(403, "InvalidAccessKeyId", text)
-    return Refusal(403, "InvalidClientTokenId", "The security token included in the request is invalid.")
+        return AwsError(403, "InvalidAccessKeyId", text)
+    return AwsError(403, "InvalidClientTokenId", "The security token included in the request is invalid.")

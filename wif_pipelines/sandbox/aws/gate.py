@@ -9,17 +9,18 @@ import io
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from moto.s3.models import s3_backends
 
 from wif_pipelines.sandbox.aws.authorization import Context, authorize, context_of
 from wif_pipelines.sandbox.aws.callers import ANONYMOUS, Caller, Callers
+from wif_pipelines.sandbox.aws.errors import AwsError, render_error
 from wif_pipelines.sandbox.aws.keeper import StateKeeper
 from wif_pipelines.sandbox.aws.operations import AwsOperation, form_of, operation_of, query_of
+from wif_pipelines.sandbox.aws.payload import check_digests, unwrap
 from wif_pipelines.sandbox.aws.permissions import needs_of
 from wif_pipelines.sandbox.aws.policies import Statement, statements_of
-from wif_pipelines.sandbox.aws.refusals import Refusal, render_refusal
 from wif_pipelines.sandbox.aws.signature import (
     Call,
     check_freshness,
@@ -35,7 +36,6 @@ HEADERS_KEY = "sandbox.headers"
 """Where the server leaves the request's headers in the WSGI environment: as sent, with lower-case names."""
 
 _LOGGER = logging.getLogger(__name__)
-_SERVED = frozenset({"s3", "iam", "sqs", "sts"})
 # A change of S3 may put a message on a queue.
 _CHANGED_BY = {"s3": ("s3", "sqs"), "iam": ("iam",), "sqs": ("sqs",), "sts": ("sts",)}
 _READING = ("Get", "List", "Head")
@@ -45,12 +45,19 @@ StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
+class _Asked(NamedTuple):
+    call: Call
+    operation: AwsOperation
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+
+
 class Gate:
-    """A WSGI application around moto's."""
+    """A WSGI application around moto's, of which there is one for each service."""
 
     def __init__(
         self,
-        moto: Application,
+        moto: Mapping[str, Application],
         *,
         account: str,
         region: str,
@@ -70,28 +77,33 @@ class Gate:
         call = _call_of(environ)
         query = query_of(call.raw_query)
         form = form_of(call.headers.get("content-type", ""), call.body)
-        operation = operation_of(call.method, call.host, call.raw_path, query, call.headers, form)
+        operation = operation_of(
+            method=call.method,
+            host=call.host,
+            raw_path=call.raw_path,
+            query=query,
+            headers=call.headers,
+            form=form,
+        )
         try:
-            return self._serve(environ, start_response, call, operation, query, form)
-        except Refusal as refusal:
+            return self._serve(environ, start_response, _Asked(call, operation, query, form))
+        except AwsError as refusal:
             return _refuse(start_response, refusal, operation, call)
         except Exception:
             _LOGGER.exception("%s failed", operation.method or call.host)
-            failure = Refusal(500, "InternalError", "The local cloud failed to serve this; its log says why.")
+            failure = AwsError(500, "InternalError", "The local cloud failed to serve this; its log says why.")
             return _refuse(start_response, failure, operation, call)
 
     def _serve(
         self,
         environ: Environ,
         start_response: StartResponse,
-        call: Call,
-        operation: AwsOperation,
-        query: Mapping[str, str],
-        form: Mapping[str, str],
+        asked: _Asked,
     ) -> Iterable[bytes]:
-        if operation.service not in _SERVED:
+        call, operation, query, form = asked
+        if operation.service != "sts" and operation.service not in self._moto:
             text = f"The local cloud has S3, IAM, SQS and STS of AWS, not {operation.service or call.host}."
-            raise Refusal(501, "NotImplemented", text)
+            raise AwsError(501, "NotImplemented", text)
         parameters = {**query, **form}
         if operation.method == "sts:AssumeRoleWithWebIdentity":
             with self._keeper.changing(["sts"]):
@@ -110,7 +122,8 @@ class Gate:
             body=call.body,
         )
         authorize(caller, needs, context, self._bucket_policy(operation))
-        return self._pass_on(environ, start_response, call, operation)
+        body = _unwrapped(environ, call) if operation.service == "s3" else call.body
+        return self._pass_on(environ, start_response, body, operation)
 
     def _answer_sts(
         self,
@@ -130,10 +143,10 @@ class Gate:
         if claim is None:
             if operation.service == "s3":
                 return ANONYMOUS
-            raise Refusal(403, "MissingAuthenticationToken", "Request is missing Authentication Token")
+            raise AwsError(403, "MissingAuthenticationToken", "Request is missing Authentication Token")
         if claim.service != operation.service:
             text = f"Credential should be scoped to correct service: '{operation.service}'."
-            raise Refusal(403, "SignatureDoesNotMatch", text)
+            raise AwsError(403, "SignatureDoesNotMatch", text)
         now = datetime.datetime.now(datetime.UTC)
         caller, secret = self._callers.find(claim, now)
         check_freshness(claim, now)
@@ -146,22 +159,22 @@ class Gate:
         return statements_of(bucket.policy) if bucket is not None and bucket.policy else []
 
     def _pass_on(
-        self, environ: Environ, start_response: StartResponse, call: Call, operation: AwsOperation
+        self, environ: Environ, start_response: StartResponse, body: bytes, operation: AwsOperation
     ) -> Iterable[bytes]:
-        environ["wsgi.input"] = io.BytesIO(call.body)
-        environ["CONTENT_LENGTH"] = str(len(call.body))
+        environ["wsgi.input"] = io.BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
         environ["wsgi.url_scheme"] = "https"
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         environ.pop("wsgi.input_terminated", None)
-        changed = _CHANGED_BY[operation.service]
+        moto, changed = self._moto[operation.service], _CHANGED_BY[operation.service]
         if operation.name == "ReceiveMessage":  # may wait for 20 seconds, and must not hold up the keeper
-            answer = self._moto(environ, start_response)
+            answer = moto(environ, start_response)
             self._keeper.touch(changed)
             return answer
         if operation.name.startswith(_READING):
-            return self._moto(environ, start_response)
+            return moto(environ, start_response)
         with self._keeper.changing(changed):
-            return self._moto(environ, start_response)
+            return moto(environ, start_response)
 
 
 def _call_of(environ: Environ) -> Call:
@@ -174,14 +187,26 @@ def _call_of(environ: Environ) -> Call:
     return Call(environ["REQUEST_METHOD"], headers.get("host", ""), raw_path, raw_query, headers, body)
 
 
+def _unwrapped(environ: Environ, call: Call) -> bytes:
+    body, checksums = unwrap(call)
+    check_digests(body, {**call.headers, **checksums})
+    if body is not call.body:
+        environ["HTTP_X_AMZ_CONTENT_SHA256"] = "UNSIGNED-PAYLOAD"
+        environ.pop("HTTP_X_AMZ_TRAILER", None)
+    for name, value in checksums.items():
+        environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
+        environ["HTTP_X_AMZ_SDK_CHECKSUM_ALGORITHM"] = name.rpartition("-")[2].upper()
+    return body
+
+
 def _answer_xml(start_response: StartResponse, body: bytes) -> Iterable[bytes]:
     start_response("200 OK", [("Content-Type", "text/xml"), ("Content-Length", str(len(body)))])
     return [body]
 
 
-def _refuse(start_response: StartResponse, refusal: Refusal, operation: AwsOperation, call: Call) -> Iterable[bytes]:
+def _refuse(start_response: StartResponse, refusal: AwsError, operation: AwsOperation, call: Call) -> Iterable[bytes]:
     as_json = "x-amz-target" in call.headers
-    content_type, body = render_refusal(refusal, operation.service, as_json=as_json, resource=call.raw_path)
+    content_type, body = render_error(refusal, operation.service, as_json=as_json, resource=call.raw_path)
     if call.method == "HEAD":
         body = b""
     headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]

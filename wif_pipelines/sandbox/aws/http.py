@@ -1,7 +1,7 @@
 """Serving WSGI on loopback with connections that stay open.
 
-Werkzeug's own handler closes every connection and lingers 10 ms on it, which costs more than moto's work on a small object.
-The gate reads every body to its end, so that keeping a connection is safe here.
+Werkzeug's own handler closes every connection and lingers 10 ms on it, which costs more than moto's work on a small
+object. The gate reads every body to its end, so that keeping a connection is safe here.
 """
 
 import logging
@@ -26,7 +26,7 @@ def bind(application: Callable[..., Iterable[bytes]]) -> ThreadedWSGIServer:
     return _Server("127.0.0.1", 0, application, handler=_Handler)
 
 
-class _Server(ThreadedWSGIServer):
+class _Server(ThreadedWSGIServer):  # type: ignore[misc]
     """Its threads end with the process."""
 
     daemon_threads = True
@@ -34,7 +34,7 @@ class _Server(ThreadedWSGIServer):
     request_queue_size = 256
 
 
-class _Handler(MotoRequestHandler):
+class _Handler(MotoRequestHandler):  # type: ignore[misc]
     """Answers whole bodies with a length, and hands the request's headers on as they came."""
 
     protocol_version = "HTTP/1.1"
@@ -71,7 +71,9 @@ class _Handler(MotoRequestHandler):
         self.send_response(status)
         measured = self.command == "HEAD" or status in _BODILESS
         for name, value in headers:
-            if name.lower() not in {"connection", "transfer-encoding"} and (measured or name.lower() != "content-length"):
+            if name.lower() not in {"connection", "transfer-encoding"} and (
+                measured or name.lower() != "content-length"
+            ):
                 self.send_header(name, value)
         if not measured:
             self.send_header("Content-Length", str(len(body)))

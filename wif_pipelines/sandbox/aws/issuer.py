@@ -39,9 +39,7 @@ def ensure_issuer_key(directory: Path) -> IssuerKey:
 
 def _create(private: Path, key_set: Path) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
     key_id = hashlib.sha256(public["n"].encode()).hexdigest()[:40]
     with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:

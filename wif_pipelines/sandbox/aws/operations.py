@@ -1,8 +1,8 @@
 """Which AWS operation a request is, told from its address, verb, query and headers as the services themselves tell it.
 
 Pure functions over the wire's words, shared by the gate (which permission does this need?) and by the faults (which
-operation is this?). Services: S3 (https://docs.aws.amazon.com/AmazonS3/latest/API/), and the query and JSON protocols of
-IAM, STS and SQS.
+operation is this?). Services: S3 (https://docs.aws.amazon.com/AmazonS3/latest/API/), and the query and JSON protocols
+of IAM, STS and SQS.
 """
 
 import dataclasses
@@ -102,7 +102,13 @@ def form_of(content_type: str, body: bytes) -> dict[str, str]:
 
 
 def operation_of(
-    method: str, host: str, raw_path: str, query: Mapping[str, str], headers: Mapping[str, str], form: Mapping[str, str]
+    *,
+    method: str,
+    host: str,
+    raw_path: str,
+    query: Mapping[str, str],
+    headers: Mapping[str, str],
+    form: Mapping[str, str],
 ) -> AwsOperation:
     """Say which operation a request asks for.
 

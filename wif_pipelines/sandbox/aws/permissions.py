@@ -1,8 +1,8 @@
 """Which permissions an operation needs, on which resources.
 
 After the service authorization reference
-(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html and its neighbours): most actions are
-named as their operation, S3's often are not.
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html and its neighbours): most actions
+are named as their operation, S3's often are not.
 """
 
 import re
@@ -79,9 +79,7 @@ def needs_of(
     return [(operation.method, (form or query).get("RoleArn", "*"))]
 
 
-def _s3_needs(
-    operation: AwsOperation, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
-) -> list[Need]:
+def _s3_needs(operation: AwsOperation, query: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> list[Need]:
     bucket = f"arn:aws:s3:::{operation.bucket}"
     if operation.name == "DeleteObjects":
         return [_deletion_need(bucket, entry) for entry in _DELETED_ENTRY.findall(body)] or [

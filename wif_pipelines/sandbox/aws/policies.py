@@ -1,7 +1,7 @@
 """IAM policy documents, evaluated.
 
-An explicit deny wins; without an allow there is no permission. A condition with an operator that is not known here never
-lets an Allow through and never spares from a Deny.
+An explicit deny wins; without an allow there is no permission. A condition with an operator that is not known here
+never lets an Allow through and never spares from a Deny.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 

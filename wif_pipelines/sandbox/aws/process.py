@@ -13,13 +13,13 @@ import aiohttp
 from wif_pipelines.sandbox.aws.endpoint import AwsEndpoint
 from wif_pipelines.sandbox.aws.issuer import IssuerKey
 
-__all__ = ["AwsProcess", "AwsProcessFailed", "AwsSession"]
+__all__ = ["AwsProcess", "AwsProcessError", "AwsSession"]
 
 _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 15.0
 
 
-class AwsProcessFailed(Exception):
+class AwsProcessError(Exception):
     """The AWS process did not start, or would not do what only a defect could keep it from."""
 
 
@@ -53,42 +53,37 @@ class AwsProcess:
         """Start the process and wait until it listens.
 
         Raises:
-            AwsProcessFailed: when it ends or says nothing for 30 seconds; its log says why.
+            AwsProcessError: when it ends or says nothing for 30 seconds; its log says why.
         """
         command = (sys.executable, "-m", "wif_pipelines.sandbox", "aws")
         options = ("--directory", str(self._directory), "--google-keys", str(self._issuer.key_set))
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(*command, *options, stdin=pipe, stdout=pipe)
-        assert self._process.stdout is not None
         try:
-            line = await asyncio.wait_for(self._process.stdout.readline(), _START_TIMEOUT)
-            ready = json.loads(line)
+            ready = json.loads(await asyncio.wait_for(_first_line(self._process.stdout), _START_TIMEOUT))
         except (TimeoutError, ValueError) as error:
             await self.stop()
-            raise AwsProcessFailed("The AWS process did not start; the lines above say why.") from error
+            raise AwsProcessError("The AWS process did not start; the lines above say why.") from error
         self._port = ready["port"]
         self._key = (ready["access_key_id"], ready["secret"])
 
     async def wait(self) -> int:
-        """Wait for the end of the process, wanted or not, and return its exit status."""
-        assert self._process is not None
-        return await self._process.wait()
+        """Wait for the end of the process, wanted or not, and return its exit status; -1 if it was never started."""
+        return -1 if self._process is None else await self._process.wait()
 
     async def stop(self) -> None:
         """Let it write its state and end; after 15 seconds it is killed."""
         if self._process is None or self._process.returncode is not None:
             return
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         try:
             await asyncio.wait_for(self._process.wait(), _STOP_TIMEOUT)
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
 
-    async def assume_role(
-        self, session: aiohttp.ClientSession, role_arn: str, name: str, seconds: int
-    ) -> AwsSession:
+    async def assume_role(self, session: aiohttp.ClientSession, role_arn: str, name: str, seconds: int) -> AwsSession:
         """Assume a role as the instance user does.
 
         Args:
@@ -98,7 +93,7 @@ class AwsProcess:
             seconds: 900 to 43200.
 
         Raises:
-            AwsProcessFailed: when AWS refuses; with its code and text.
+            AwsProcessError: when AWS refuses; with its code and text.
         """
         form = {
             "Action": "AssumeRole",
@@ -113,7 +108,7 @@ class AwsProcess:
         fields = dict(re.findall(r"<(\w+)>([^<]*)</\1>", answer.body.decode()))
         if answer.status != 200:
             text = f"AWS would not let the instance assume {role_arn}: {fields.get('Code')}: {fields.get('Message')}"
-            raise AwsProcessFailed(text)
+            raise AwsProcessError(text)
         return AwsSession(
             fields["AccessKeyId"], fields["SecretAccessKey"], fields["SessionToken"], fields["Expiration"]
         )
@@ -127,3 +122,7 @@ class AwsProcess:
         request = AWSRequest("POST", url, headers=headers, data=body)
         SigV4Auth(Credentials(*self._key), "sts", self._region).add_auth(request)
         return dict(request.headers.items())
+
+
+async def _first_line(stream: asyncio.StreamReader | None) -> bytes:
+    return b"" if stream is None else await stream.readline()

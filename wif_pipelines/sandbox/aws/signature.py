@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote, unquote_to_bytes
 
-from wif_pipelines.sandbox.aws.refusals import Refusal
+from wif_pipelines.sandbox.aws.errors import AwsError
 
 __all__ = ["Call", "Claim", "check_freshness", "check_payload", "check_signature", "claim_of"]
 
@@ -60,7 +60,7 @@ def claim_of(call: Call, query: Mapping[str, str]) -> Claim | None:
     """Read the caller's claim; None when the request carries no signature at all.
 
     Raises:
-        Refusal: when there is one that cannot be read.
+        AwsError: when there is one that cannot be read.
     """
     authorization = call.headers.get("authorization", "")
     if authorization:
@@ -74,7 +74,7 @@ def check_signature(call: Call, claim: Claim, secret: str) -> None:
     """Compare the signature with the one that this secret gives.
 
     Raises:
-        Refusal: `SignatureDoesNotMatch`, when they differ.
+        AwsError: `SignatureDoesNotMatch`, when they differ.
     """
     canonical = _canonical_request(call, claim)
     scope = f"{claim.date}/{claim.region}/{claim.service}/aws4_request"
@@ -87,7 +87,7 @@ def check_signature(call: Call, claim: Claim, secret: str) -> None:
             if claim.service == "s3"
             else "Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
         )
-        raise Refusal(
+        raise AwsError(
             403,
             "SignatureDoesNotMatch",
             f"The request signature we calculated does not match the signature you provided. {remedy}",
@@ -98,32 +98,32 @@ def check_payload(call: Call, claim: Claim) -> None:
     """Compare the body with the hash that was signed; a body declared unsigned or streaming is not compared.
 
     Raises:
-        Refusal: `XAmzContentSHA256Mismatch`.
+        AwsError: `XAmzContentSHA256Mismatch`.
     """
     declared = call.headers.get("x-amz-content-sha256", "")
     if claim.is_presigned or not _HASH.fullmatch(declared):
         return
     if hashlib.sha256(call.body).hexdigest() != declared:
         text = "The provided 'x-amz-content-sha256' header does not match what was computed."
-        raise Refusal(400, "XAmzContentSHA256Mismatch", text)
+        raise AwsError(400, "XAmzContentSHA256Mismatch", text)
 
 
 def check_freshness(claim: Claim, now: datetime.datetime) -> None:
     """Refuse a signature older or newer than 15 minutes, or a presigned URL past its own lifetime.
 
     Raises:
-        Refusal: as the service words it: S3 its own way, all others as `SignatureDoesNotMatch`.
+        AwsError: as the service words it: S3 its own way, all others as `SignatureDoesNotMatch`.
     """
     signed = _parse_time(claim.timestamp)
     if claim.lifetime is not None:
         if now > signed + datetime.timedelta(seconds=claim.lifetime):
-            raise Refusal(403, "AccessDenied", "Request has expired")
+            raise AwsError(403, "AccessDenied", "Request has expired")
         return
     if abs(now - signed) <= _MAXIMUM_SKEW:
         return
     if claim.service == "s3":
         text = "The difference between the request time and the current time is too large."
-        raise Refusal(403, "RequestTimeTooSkewed", text)
+        raise AwsError(403, "RequestTimeTooSkewed", text)
     present = now.strftime(_FORMAT)
     if signed < now:
         limit = (now - _MAXIMUM_SKEW).strftime(_FORMAT)
@@ -131,7 +131,7 @@ def check_freshness(claim: Claim, now: datetime.datetime) -> None:
     else:
         limit = (now + _MAXIMUM_SKEW).strftime(_FORMAT)
         text = f"Signature not yet current: {claim.timestamp} is still later than {limit} ({present} + 15 min.)"
-    raise Refusal(403, "SignatureDoesNotMatch", text)
+    raise AwsError(403, "SignatureDoesNotMatch", text)
 
 
 def _claim_of_header(authorization: str, headers: Mapping[str, str]) -> Claim:
@@ -140,7 +140,7 @@ def _claim_of_header(authorization: str, headers: Mapping[str, str]) -> Claim:
     scope = fields.get("Credential", "").split("/")
     if scheme != "AWS4-HMAC-SHA256" or len(scope) != 5 or not fields.get("Signature"):
         text = "Authorization header requires 'Credential', 'Signature' and 'SignedHeaders' of AWS4-HMAC-SHA256."
-        raise Refusal(400, "IncompleteSignature", text)
+        raise AwsError(400, "IncompleteSignature", text)
     return Claim(
         access_key_id=scope[0],
         date=scope[1],
@@ -159,7 +159,7 @@ def _claim_of_query(query: Mapping[str, str]) -> Claim:
     lifetime = query.get("X-Amz-Expires", "")
     if query.get("X-Amz-Algorithm") != "AWS4-HMAC-SHA256" or len(scope) != 5 or not lifetime.isdigit():
         text = "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, "
-        raise Refusal(400, "AuthorizationQueryParametersError", text + "X-Amz-Date and X-Amz-Expires parameters.")
+        raise AwsError(400, "AuthorizationQueryParametersError", text + "X-Amz-Date and X-Amz-Expires parameters.")
     return Claim(
         access_key_id=scope[0],
         date=scope[1],
@@ -178,7 +178,7 @@ def _parse_time(timestamp: str) -> datetime.datetime:
         return datetime.datetime.strptime(timestamp, _FORMAT).replace(tzinfo=datetime.UTC)
     except ValueError:
         text = "Date must be in ISO-8601 'basic format'."
-        raise Refusal(403, "IncompleteSignature", text) from None
+        raise AwsError(403, "IncompleteSignature", text) from None
 
 
 def _canonical_request(call: Call, claim: Claim) -> str:

@@ -23,14 +23,14 @@ from moto.sqs.models import sqs_backends
 
 from wif_pipelines.sandbox.aws.sessions import Sessions
 
-__all__ = ["SnapshotUnreadable", "Snapshots"]
+__all__ = ["SnapshotError", "Snapshots"]
 
 _BLOB = "_sandbox_blob"
 _BACKENDS = {"s3": s3_backends, "iam": iam_backends, "sqs": sqs_backends}
 _SEALED = frozenset({"iam", "sts"})
 
 
-class SnapshotUnreadable(Exception):
+class SnapshotError(Exception):
     """State from an earlier run that cannot be read, such as one written by another version of moto."""
 
 
@@ -52,7 +52,7 @@ class Snapshots:
         """Take over the state of the last run; False when there was none.
 
         Raises:
-            SnapshotUnreadable: with what to do about it.
+            SnapshotError: with what to do about it.
         """
         found = False
         for service in (*_BACKENDS, "sts"):
@@ -90,7 +90,7 @@ class Snapshots:
                 _BACKENDS[service][self._account][region].__dict__.update(attributes)
         except Exception as error:
             text = f"The AWS state in {path} cannot be read ({type(error).__name__}: {error})."
-            raise SnapshotUnreadable(f"{text} Forget it with `wif sandbox down --forget` and start again.") from error
+            raise SnapshotError(f"{text} Forget it with `wif sandbox down --forget` and start again.") from error
 
     def _write(self, service: str, data: bytes) -> None:
         path = self._path(service)

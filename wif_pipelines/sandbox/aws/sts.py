@@ -12,8 +12,8 @@ from xml.sax.saxutils import escape
 
 from wif_pipelines.sandbox.aws.authorization import Context, require_trust
 from wif_pipelines.sandbox.aws.callers import Caller, Callers
+from wif_pipelines.sandbox.aws.errors import AwsError
 from wif_pipelines.sandbox.aws.policies import Request, Verdict, evaluate, statements_of
-from wif_pipelines.sandbox.aws.refusals import Refusal
 from wif_pipelines.sandbox.aws.sessions import Session, Sessions
 from wif_pipelines.sandbox.aws.web_identity import WebIdentity, WebIdentityVerifier
 
@@ -36,7 +36,7 @@ class SecurityTokenService:
         """Carry out a signed operation whose signature has been checked.
 
         Raises:
-            Refusal: as the real service would.
+            AwsError: as the real service would.
         """
         if operation == "GetCallerIdentity":
             fields = {"Arn": caller.arn, "UserId": caller.user_id, "Account": caller.account}
@@ -44,14 +44,14 @@ class SecurityTokenService:
         if operation == "AssumeRole":
             return self._assume_role(parameters, caller, context)
         text = f"Could not find operation {operation or '(none)'} for version 2011-06-15"
-        raise Refusal(400, "InvalidAction", text)
+        raise AwsError(400, "InvalidAction", text)
 
     def assume_role_with_web_identity(self, parameters: Mapping[str, str]) -> bytes:
         """Open a session for the holder of an outside issuer's token, if the role's trust policy speaks of it.
 
         Raises:
-            Refusal: `AccessDenied` (403) "Not authorized to perform sts:AssumeRoleWithWebIdentity" when the role does not
-                exist or does not trust the holder; 400 for a token that does not verify.
+            AwsError: `AccessDenied` (403) "Not authorized to perform sts:AssumeRoleWithWebIdentity" when the role does
+                not exist or does not trust the holder; 400 for a token that does not verify.
         """
         action = "sts:AssumeRoleWithWebIdentity"
         identity = self._verifier.verify(_required(parameters, "WebIdentityToken"))
@@ -60,7 +60,7 @@ class SecurityTokenService:
         principals = {"Federated": frozenset({identity.provider})}
         asked = Request(action, role.arn if role else "", identity.context, principals)
         if role is None or evaluate(_trust(role), asked) is not Verdict.ALLOWED:
-            raise Refusal(403, "AccessDenied", f"Not authorized to perform {action}")
+            raise AwsError(403, "AccessDenied", f"Not authorized to perform {action}")
         session = self._open(role, name, parameters, limit=int(role.max_session_duration or _CHAINED_LIMIT))
         return _render("AssumeRoleWithWebIdentity", _session_xml(session) + _identity_xml(identity))
 
@@ -75,7 +75,7 @@ class SecurityTokenService:
         limit = int(role.max_session_duration or _CHAINED_LIMIT)
         if caller.session is not None and int(parameters.get("DurationSeconds", "0")) > _CHAINED_LIMIT:
             text = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining."
-            raise Refusal(400, "ValidationError", text)
+            raise AwsError(400, "ValidationError", text)
         return _render("AssumeRole", _session_xml(self._open(role, name, parameters, limit=limit)))
 
     def _find_role(self, arn: str) -> Any:
@@ -101,7 +101,7 @@ def _required(parameters: Mapping[str, str], name: str) -> str:
         return parameters[name]
     field = name[0].lower() + name[1:]
     text = f"1 validation error detected: Value null at '{field}' failed to satisfy constraint: Member must not be null"
-    raise Refusal(400, "ValidationError", text)
+    raise AwsError(400, "ValidationError", text)
 
 
 def _session_name(parameters: Mapping[str, str]) -> str:
@@ -109,7 +109,7 @@ def _session_name(parameters: Mapping[str, str]) -> str:
     if _SESSION_NAME.fullmatch(name):
         return name
     text = f"1 validation error detected: Value '{name}' at 'roleSessionName' failed to satisfy constraint: "
-    raise Refusal(400, "ValidationError", text + r"Member must satisfy regular expression pattern: [\w+=,.@-]{2,64}")
+    raise AwsError(400, "ValidationError", text + r"Member must satisfy regular expression pattern: [\w+=,.@-]{2,64}")
 
 
 def _duration(parameters: Mapping[str, str], limit: int) -> int:
@@ -118,10 +118,10 @@ def _duration(parameters: Mapping[str, str], limit: int) -> int:
     if seconds < 900:
         detail = f"Value '{text}' at 'durationSeconds' failed to satisfy constraint: "
         constraint = "Member must have value greater than or equal to 900"
-        raise Refusal(400, "ValidationError", f"1 validation error detected: {detail}{constraint}")
+        raise AwsError(400, "ValidationError", f"1 validation error detected: {detail}{constraint}")
     if seconds > limit:
         detail = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
-        raise Refusal(400, "ValidationError", detail)
+        raise AwsError(400, "ValidationError", detail)
     return seconds
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import jwt
 
+from wif_pipelines.sandbox.aws.errors import AwsError
 from wif_pipelines.sandbox.aws.issuer import GOOGLE_ISSUER
-from wif_pipelines.sandbox.aws.refusals import Refusal
 
 __all__ = ["WebIdentity", "WebIdentityVerifier"]
 
@@ -46,7 +46,7 @@ class WebIdentityVerifier:
         """Check signature, expiry and issuer.
 
         Raises:
-            Refusal: `InvalidIdentityToken` or `ExpiredTokenException` (400), as AWS words them.
+            AwsError: `InvalidIdentityToken` or `ExpiredTokenException` (400), as AWS words them.
         """
         claims = self._verified_claims(token)
         provider = str(claims["iss"]).removeprefix("https://")
@@ -66,17 +66,20 @@ class WebIdentityVerifier:
             header = jwt.get_unverified_header(token)
             issuer = jwt.decode(token, options={"verify_signature": False}).get("iss", "")
             key = self._key(str(issuer), header.get("kid"))
-            options = {"verify_aud": False, "require": ["iss", "sub", "aud", "iat", "exp"]}
-            return dict(jwt.decode(token, key, algorithms=["RS256"], options=options))
+            required = ["iss", "sub", "aud", "iat", "exp"]
+            claims = jwt.decode(token, key, algorithms=["RS256"], options={"verify_aud": False, "require": required})
+            return dict(claims)
         except jwt.ExpiredSignatureError:
             expiry = jwt.decode(token, options={"verify_signature": False})["exp"]
-            text = f"Token expired: current date/time {int(time.time())} must be before the expiration date/time {expiry}"
-            raise Refusal(400, "ExpiredTokenException", text) from None
+            text = (
+                f"Token expired: current date/time {int(time.time())} must be before the expiration date/time {expiry}"
+            )
+            raise AwsError(400, "ExpiredTokenException", text) from None
         except jwt.InvalidSignatureError:
-            raise Refusal(400, "InvalidIdentityToken", "Failed to verify the signature of the token") from None
+            raise AwsError(400, "InvalidIdentityToken", "Failed to verify the signature of the token") from None
         except jwt.PyJWTError:
             text = "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)"
-            raise Refusal(400, "InvalidIdentityToken", text) from None
+            raise AwsError(400, "InvalidIdentityToken", text) from None
 
     def _key(self, issuer: str, key_id: str | None) -> jwt.PyJWK:
         path = self._key_sets.get(GOOGLE_ISSUER if issuer == "accounts.google.com" else issuer)
@@ -85,4 +88,4 @@ class WebIdentityVerifier:
             if key["kid"] == key_id:
                 return jwt.PyJWK(key)
         text = "Couldn't retrieve verification key from your identity provider"
-        raise Refusal(400, "InvalidIdentityToken", f"{text}, please reference AssumeRoleWithWebIdentity documentation")
+        raise AwsError(400, "InvalidIdentityToken", f"{text}, please reference AssumeRoleWithWebIdentity documentation")

@@ -1,4 +1,4 @@
-"""The throw-away certificate authority: one for a sandbox directory, with certificates made when a host is asked for."""
+"""The throw-away certificate authority of a sandbox directory; it certifies a host when it is first asked for."""
 
 import os
 import ssl

@@ -1,7 +1,7 @@
 """The control interface, for `wif` and for tests: plain HTTP on the proxy's own port, guarded by a token.
 
-Everything else that is asked for in plain text, such as a metadata server, is refused at once, so that tools which probe for
-one go on without waiting.
+Everything else that is asked for in plain text, such as a metadata server, is refused at once, so that tools which
+probe for one go on without waiting.
 """
 
 import dataclasses
@@ -15,8 +15,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from wif_pipelines.sandbox.aws.process import AwsProcessFailed, AwsSession
-from wif_pipelines.sandbox.front.faults import FaultBook, FaultInvalid
+from wif_pipelines.sandbox.aws.process import AwsProcessError, AwsSession
+from wif_pipelines.sandbox.front.faults import FaultBook, InvalidFaultError
 from wif_pipelines.sandbox.world import World
 
 __all__ = ["TOKEN_HEADER", "Control"]
@@ -59,9 +59,9 @@ class Control:
             return _error(401, "The control interface wants the token of the sandbox's directory.")
         try:
             return await self._route(request)
-        except (FaultInvalid, ValueError, TypeError, KeyError) as error:
+        except (InvalidFaultError, ValueError, TypeError, KeyError) as error:
             return _error(400, str(error))
-        except (AwsProcessFailed, aiohttp.ClientError) as error:
+        except (AwsProcessError, aiohttp.ClientError) as error:
             return _error(502, str(error))
 
     async def _route(self, request: web.BaseRequest) -> web.Response:

@@ -1,4 +1,4 @@
-"""What becomes of a request that came through the tunnel: its cloud is told from the host, its faults are carried out."""
+"""What becomes of a request from inside a tunnel: its cloud is told from the host, its faults are carried out."""
 
 import asyncio
 import inspect
@@ -53,7 +53,8 @@ class Dispatcher:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one request, with the fault that is due to it, if any."""
-        assert isinstance(request, FrontRequest)
+        if not isinstance(request, FrontRequest):
+            raise TypeError("The dispatcher serves the front's own requests")
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         host = request.host.partition(":")[0].lower()

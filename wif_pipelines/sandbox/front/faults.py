@@ -8,12 +8,12 @@ import fnmatch
 import itertools
 from typing import Any, Literal, get_args
 
-__all__ = ["Fault", "FaultBook", "FaultInvalid", "FaultKind"]
+__all__ = ["Fault", "FaultBook", "FaultKind", "InvalidFaultError"]
 
 FaultKind = Literal["status", "delay", "reset", "truncate", "corrupt", "expire_tokens", "request_reset"]
 
 
-class FaultInvalid(ValueError):
+class InvalidFaultError(ValueError):
     """A description of a fault that cannot be carried out; says which field."""
 
 
@@ -85,7 +85,7 @@ class FaultBook:
         """Add a fault described as JSON.
 
         Raises:
-            FaultInvalid: for an unknown field or kind, or a value of the wrong type.
+            InvalidFaultError: for an unknown field or kind, or a value of the wrong type.
         """
         fault = Fault(**_checked(description), id=f"fault-{next(self._numbers)}")
         self._faults[fault.id] = fault
@@ -136,11 +136,11 @@ _TYPES: dict[str, tuple[type, ...]] = {
 def _checked(description: dict[str, Any]) -> dict[str, Any]:
     for name, value in description.items():
         if name not in _TYPES:
-            raise FaultInvalid(f"A fault has no field {name!r}; it has {', '.join(_TYPES)}.")
+            raise InvalidFaultError(f"A fault has no field {name!r}; it has {', '.join(_TYPES)}.")
         if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
-            raise FaultInvalid(f"The fault's {name} cannot be {value!r}.")
+            raise InvalidFaultError(f"The fault's {name} cannot be {value!r}.")
     if description.get("kind") not in get_args(FaultKind):
-        raise FaultInvalid(f"The fault's kind must be one of {', '.join(get_args(FaultKind))}.")
+        raise InvalidFaultError(f"The fault's kind must be one of {', '.join(get_args(FaultKind))}.")
     if any(description.get(name, 0) < 0 for name in ("seconds", "after_bytes")) or description.get("count") == 0:
-        raise FaultInvalid("A fault's seconds and after_bytes cannot be negative, nor its count zero.")
+        raise InvalidFaultError("A fault's seconds and after_bytes cannot be negative, nor its count zero.")
     return description

@@ -5,6 +5,7 @@ import contextlib
 import json
 import socket
 import struct
+from typing import TypeAlias
 from xml.sax.saxutils import escape
 
 from aiohttp import web
@@ -40,6 +41,9 @@ _AWS_CODE = {
 }
 
 
+Buffer: TypeAlias = "bytes | bytearray | memoryview[int] | memoryview[bytes]"
+
+
 class FrontRequest(web.BaseRequest):
     """A request whose answer can be spoilt on its way out, whoever writes it."""
 
@@ -66,7 +70,11 @@ class SpoilingWriter(StreamWriter):
         await super().write_headers(status_line, headers)
 
     async def write(
-        self, chunk: bytes | bytearray | memoryview, *, drain: bool = True, LIMIT: int = 0x10000  # noqa: N803 (aiohttp's)
+        self,
+        chunk: Buffer,
+        *,
+        drain: bool = True,
+        LIMIT: int = 0x10000,  # noqa: N803 (aiohttp's)
     ) -> None:
         """Write a part of the body, or as much of it as the fault lets through."""
         await super().write(await self._spoilt(chunk), drain=drain, LIMIT=LIMIT)
@@ -75,7 +83,7 @@ class SpoilingWriter(StreamWriter):
         """Write the last part of the body, or as much of it as the fault lets through."""
         await super().write_eof(bytes(await self._spoilt(chunk)) if chunk else chunk)
 
-    async def _spoilt(self, chunk: bytes | bytearray | memoryview) -> bytes | bytearray | memoryview:
+    async def _spoilt(self, chunk: Buffer) -> Buffer:
         offset = self._fault.after_bytes - self._position
         self._position += len(chunk)
         if not self._armed or not 0 <= offset < len(chunk):
@@ -120,7 +128,7 @@ async def reset_during_request(request: web.BaseRequest, after_bytes: int) -> we
 
 
 async def answer_with_status(request: web.BaseRequest, fault: Fault, *, service: str, google: bool) -> web.Response:
-    """Answer with the fault's status without serving; the request's body is read and dropped, as a busy service does."""
+    """Answer with the fault's status without serving; the request's body is read and dropped first."""
     async for _ in request.content.iter_any():
         pass
     text = f"A fault of the sandbox ({fault.id}) answers this request with {fault.status}."
@@ -129,9 +137,16 @@ async def answer_with_status(request: web.BaseRequest, fault: Fault, *, service:
         return web.Response(status=fault.status, text=fault.body, content_type=content_type)
     if google:
         status = _GOOGLE_STATUS.get(fault.status, "UNKNOWN")
-        error = {"code": fault.status, "message": text, "status": status, "errors": [{"message": text, "reason": status}]}
+        error = {
+            "code": fault.status,
+            "message": text,
+            "status": status,
+            "errors": [{"message": text, "reason": status}],
+        }
         return web.Response(status=fault.status, text=json.dumps({"error": error}), content_type="application/json")
-    return web.Response(status=fault.status, text=_aws_error(fault.status, text, service), content_type="application/xml")
+    return web.Response(
+        status=fault.status, text=_aws_error(fault.status, text, service), content_type="application/xml"
+    )
 
 
 def _aws_error(status: int, text: str, service: str) -> str:

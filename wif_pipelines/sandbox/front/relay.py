@@ -1,4 +1,7 @@
-"""The way to the AWS process: requests and answers pass as they are, in pieces, so that signatures hold and memory does not grow."""
+"""The way to the AWS process: requests and answers pass as they are, in pieces.
+
+So signatures hold, and memory does not grow with a body.
+"""
 
 from collections.abc import Mapping
 
@@ -64,7 +67,14 @@ class AwsRelay:
         headers = {name.lower(): value for name, value in request.headers.items()}
         kind = headers.get("content-type", "")
         form = form_of(kind, await request.read()) if kind.startswith("application/x-www-form-urlencoded") else {}
-        operation = operation_of(request.method, request.host, raw_path, query_of(raw_query), headers, form)
+        operation = operation_of(
+            method=request.method,
+            host=request.host,
+            raw_path=raw_path,
+            query=query_of(raw_query),
+            headers=headers,
+            form=form,
+        )
         return operation.service, operation.method
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from aiohttp import web
-from aiohttp.http import RawRequestMessage, StreamWriter
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
@@ -27,8 +27,8 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class Front:
     """Binds a port and serves until it is stopped.
 
-    Bodies are streamed both ways with back-pressure and are handed on as they were sent (never decompressed); there is no
-    limit to their size, and no access log.
+    Bodies are streamed both ways with back-pressure and are handed on as they were sent (never decompressed); there is
+    no limit to their size, and no access log.
     """
 
     def __init__(self, authority: Authority, inside: Handler, plain: Handler) -> None:
@@ -76,8 +76,8 @@ def _http_server(handler: Handler) -> web.Server:
 def _make_request(
     message: RawRequestMessage,
     payload: StreamReader,
-    protocol: "RequestHandler[Any]",
-    writer: StreamWriter,
+    protocol: RequestHandler,
+    writer: AbstractStreamWriter,
     task: "asyncio.Task[None]",
 ) -> FrontRequest:
     return FrontRequest(message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=0)

@@ -1,4 +1,4 @@
-"""The proxy's wire: CONNECT becomes TLS in place, with the name of the host that was asked for; anything else is plain HTTP.
+"""The proxy's wire: CONNECT becomes TLS in place, in the name of the host asked for; anything else is plain HTTP.
 
 No second hop: the HTTP server's protocol is set on the decrypted side of the very connection that the client opened.
 """
@@ -8,6 +8,7 @@ import contextlib
 import logging
 import ssl
 from collections.abc import Callable, Coroutine
+from typing import cast
 
 from wif_pipelines.sandbox.front.authority import Authority
 from wif_pipelines.sandbox.front.dispatch import is_aws, is_google
@@ -40,12 +41,12 @@ class TunnelProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the connection."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Read on until it is clear what this connection is for."""
-        assert self._transport is not None
+        if self._transport is None:
+            return
         self._head += data
         if not _VERB.startswith(self._head[: len(_VERB)]):
             _hand_over(self._transport, self._plain(), self._head)
@@ -89,7 +90,7 @@ class TunnelProtocol(asyncio.Protocol):
 
 
 class _Waiting(asyncio.Protocol):
-    """Holds what arrives between the handshake and the server's taking over; often the first request is there already."""
+    """Holds what arrives between the handshake and the server's taking over; often that is the first request."""
 
     def __init__(self) -> None:
         self.received = b""
@@ -120,12 +121,16 @@ def _target_of(head: bytes) -> tuple[str, int]:
 
 def _refuse(transport: asyncio.Transport, host: str, port: int) -> None:
     text = (
-        f"The sandbox is closed to the world: {host}:{port} is not part of it. It has *.googleapis.com, *.amazonaws.com "
-        f"and *.api.aws on port 443. Run this command outside of `wif sandbox run`, or unset HTTPS_PROXY.\n"
+        f"The sandbox is closed to the world: {host}:{port} is not part of it. It has *.googleapis.com, "
+        f"*.amazonaws.com and *.api.aws on port 443. Run this outside of `wif sandbox run`, or unset HTTPS_PROXY.\n"
     )
-    reason = "Not part of the sandbox"
-    head = f"HTTP/1.1 403 {reason}\r\nContent-Type: text/plain\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n"
-    transport.write((head + text).encode())
+    _answer_and_close(transport, "403 Not part of the sandbox", text)
+
+
+def _answer_and_close(transport: asyncio.Transport, status: str, text: str) -> None:
+    body = text.encode()
+    lines = (f"HTTP/1.1 {status}", "Content-Type: text/plain", f"Content-Length: {len(body)}", "Connection: close")
+    transport.write("\r\n".join((*lines, "", "")).encode() + body)
     transport.close()
 
 
@@ -135,9 +140,7 @@ async def _tunnel_blindly(transport: asyncio.Transport, host: str, port: int) ->
     try:
         far, _ = await loop.create_connection(lambda: _Pipe(transport), host, port)
     except OSError as error:
-        text = f"{host}:{port} does not answer: {error}\n"
-        transport.write(f"HTTP/1.1 502 Bad Gateway\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
-        transport.close()
+        _answer_and_close(transport, "502 Bad Gateway", f"{host}:{port} does not answer: {error}\n")
         return
     near.peer = far
     transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")

@@ -7,7 +7,7 @@ import json
 import uuid
 from xml.sax.saxutils import escape
 
-__all__ = ["Refusal", "render_refusal"]
+__all__ = ["AwsError", "render_error"]
 
 _NAMESPACES = {
     "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
@@ -16,7 +16,7 @@ _NAMESPACES = {
 }
 
 
-class Refusal(Exception):
+class AwsError(Exception):
     """A request that AWS would not carry out.
 
     Attributes:
@@ -32,7 +32,7 @@ class Refusal(Exception):
         self.message = message
 
 
-def render_refusal(refusal: Refusal, service: str, *, as_json: bool, resource: str = "") -> tuple[str, bytes]:
+def render_error(refusal: AwsError, service: str, *, as_json: bool, resource: str = "") -> tuple[str, bytes]:
     """Write the refusal as the service would.
 
     Args:
