@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wif_pipelines.ingestion.inventory import SourceLocation
 from wif_pipelines.ingestion.sink import SinkLocation
+from wif_pipelines.wire.aws_errors import translated
 
 if TYPE_CHECKING:
     import boto3
@@ -74,12 +75,9 @@ class Ends:
 
     @property
     def s3(self) -> Any:
-        """A boto3 client of the source's region."""
+        """A boto3 client for the source; it follows the bucket to its region by itself."""
         with self._lock:
-            if self._s3 is None:
-                endpoint = self._s3_options.get("endpoint")
-                self._s3 = self.session.client("s3", region_name=self.source.region, endpoint_url=endpoint)
-            return self._s3
+            return self._open_client()
 
     @property
     def reader(self) -> S3Store:
@@ -109,11 +107,25 @@ class Ends:
             elif refused is self._reader:
                 self._reader = None
 
+    def _open_client(self) -> Any:
+        if self._s3 is None:
+            endpoint = self._s3_options.get("endpoint")
+            self._s3 = self.session.client("s3", region_name=self.source.region, endpoint_url=endpoint)
+        return self._s3
+
+    def _source_region(self) -> str:
+        """Where the bucket is: obstore signs for one region and does not follow redirects."""
+        if self.source.region is not None:
+            return self.source.region
+        with translated(f"looking for the region of s3://{self.source.bucket}"):
+            found = self._open_client().head_bucket(Bucket=self.source.bucket)
+        return found.get("BucketRegion") or self.session.region_name or "us-east-1"
+
     def _open_reader(self) -> S3Store:
         from obstore.auth.boto3 import Boto3CredentialProvider
         from obstore.store import S3Store
 
-        options = {"region": self.source.region or self.session.region_name, **self._s3_options}
+        options = {"region": self._source_region(), **self._s3_options}
         return S3Store(
             self.source.bucket,
             credential_provider=Boto3CredentialProvider(self.session, ttl=_S3_KEYS_KEPT),

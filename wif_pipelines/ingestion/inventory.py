@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from html import unescape
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -28,7 +27,7 @@ class SourceLocation:
     Attributes:
         bucket: Name of the S3 bucket.
         prefix: Only keys that begin with this; it is removed from the name at the destination. Empty for all keys.
-        region: The bucket's region, which obstore signs for; `None` takes the session's.
+        region: The bucket's region; `None` asks S3.
     """
 
     bucket: str
@@ -120,24 +119,26 @@ def list_objects(s3: Any, location: SourceLocation, *, start_after: str = "") ->
 
 
 def _read_pages_quickly(s3: Any) -> None:
-    """Attach the page reader to this client, once however often it is asked."""
-    s3.meta.events.register("before-parse.s3.ListObjectsV2", _take_contents, unique_id="wif-pages")
+    """Attach the page reader to this client, once however often it is asked; first, before botocore parses the page."""
+    s3.meta.events.register_first("before-parse.s3.ListObjectsV2", _take_contents, unique_id="wif-pages")
 
 
-_CONTENTS = re.compile(r"<Contents>(.*?)</Contents>", re.DOTALL)
-
-
-def _take_contents(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
+def _take_contents(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_ignored: Any) -> None:
     """Hand over the `<Contents>` elements as text and leave botocore the rest of the page to parse."""
     if response_dict["status_code"] != 200:
         return
-    page = response_dict["body"].decode("utf-8")
-    customized_response_dict["WifContents"] = _CONTENTS.findall(page)
-    response_dict["body"] = _CONTENTS.sub("", page).encode("utf-8")
+    head, *pieces = response_dict["body"].decode("utf-8").split("<Contents>")
+    contents, rests = [], [head]
+    for piece in pieces:
+        inside, _, rest = piece.partition("</Contents>")
+        contents.append(inside)
+        rests.append(rest)
+    customized_response_dict["WifContents"] = contents
+    response_dict["body"] = "".join(rests).encode("utf-8")
 
 
 def _field(name: str) -> re.Pattern[str]:
-    return re.compile(f"<{name}>(.*?)</{name}>", re.DOTALL)
+    return re.compile(f"<{name}>([^<]*)<")
 
 
 _KEY, _SIZE, _ETAG, _MODIFIED = _field("Key"), _field("Size"), _field("ETag"), _field("LastModified")
@@ -150,7 +151,7 @@ def _object(text: str) -> SourceObject:
     return SourceObject(
         key=unquote_plus(_required(_KEY, text)),
         size=int(_required(_SIZE, text)),
-        etag=unescape(_required(_ETAG, text)).strip('"'),
+        etag=_required(_ETAG, text).replace("&quot;", "").replace("&#34;", "").strip('"'),
         last_modified=datetime.fromisoformat(_required(_MODIFIED, text)),
         storage_class=storage_class[1] if storage_class else "STANDARD",
         restored=_RESTORED.search(text) is not None,
@@ -160,6 +161,6 @@ def _object(text: str) -> SourceObject:
 def _required(pattern: re.Pattern[str], text: str) -> str:
     found = pattern.search(text)
     if found is None:
-        msg = f"S3 listed an object without {pattern.pattern.partition('>')[0]}>: {unescape(text)[:200]}"
+        msg = f"S3 listed an object without {pattern.pattern.partition('>')[0]}>: {text[:200]}"
         raise ValueError(msg)
     return found[1]
