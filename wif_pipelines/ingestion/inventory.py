@@ -119,8 +119,11 @@ def list_objects(s3: Any, location: SourceLocation, *, start_after: str = "") ->
 
 
 def _read_pages_quickly(s3: Any) -> None:
-    """Attach the page reader to this client, once however often it is asked; first, before botocore parses the page."""
-    s3.meta.events.register_first("before-parse.s3.ListObjectsV2", _take_contents, unique_id="wif-pages")
+    """Attach the page reader to this client, once however often it is asked.
+
+    botocore calls handlers with this wildcard before its own, which would parse the whole page to look for errors in it.
+    """
+    s3.meta.events.register("before-parse.*.ListObjectsV2", _take_contents, unique_id="wif-pages")
 
 
 def _take_contents(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_ignored: Any) -> None:
