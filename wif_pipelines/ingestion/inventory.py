@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -110,7 +111,7 @@ def list_objects(s3: Any, location: SourceLocation, *, start_after: str = "") ->
         request["StartAfter"] = start_after
     while True:
         with translated(f"listing {location.uri}"):
-            page = s3.list_objects_v2(**request)
+            page = _page(s3, request)
         for text in page["WifContents"]:
             yield _object(text)
         if not page.get("IsTruncated"):
@@ -118,17 +119,30 @@ def list_objects(s3: Any, location: SourceLocation, *, start_after: str = "") ->
         request["ContinuationToken"] = page["NextContinuationToken"]
 
 
+_OURS: ContextVar[bool] = ContextVar("ours", default=False)
+
+
+def _page(s3: Any, request: dict[str, Any]) -> dict[str, Any]:
+    token = _OURS.set(True)
+    try:
+        page: dict[str, Any] = s3.list_objects_v2(**request)
+        return page
+    finally:
+        _OURS.reset(token)
+
+
 def _read_pages_quickly(s3: Any) -> None:
     """Attach the page reader to this client, once however often it is asked.
 
-    botocore calls handlers with this wildcard before its own, which would parse the whole page to look for errors in it.
+    botocore calls handlers with this wildcard before its own, which would parse the whole page to look for errors.
+    Calls that others make through the same client stay as they are.
     """
     s3.meta.events.register("before-parse.*.ListObjectsV2", _take_contents, unique_id="wif-pages")
 
 
 def _take_contents(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_ignored: Any) -> None:
     """Hand over the `<Contents>` elements as text and leave botocore the rest of the page to parse."""
-    if response_dict["status_code"] != 200:
+    if response_dict["status_code"] != 200 or not _OURS.get():
         return
     head, *pieces = response_dict["body"].decode("utf-8").split("<Contents>")
     contents, rests = [], [head]
