@@ -1,0 +1,1 @@
+"""Training, as it runs in a Vertex AI custom job: ``python -m diagnostics.trainer``."""
