@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
+from wif_pipelines.compliance import KeyName
 from wif_pipelines.errors import ConfigurationError
 
 _LABEL = re.compile(r"[\w-]{0,64}")
@@ -16,7 +17,6 @@ _ENDPOINT_ID = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?|[1-9][0-9]{0,8}")
 _ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
 _REGION = re.compile(r"[a-z]+(?:-[a-z]+)+[0-9]+")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
-_KEY = re.compile(r"projects/[^/]+/locations/([^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
 _IMAGE = re.compile(r"[a-z0-9.-]+(?::[0-9]+)?(?:/[a-z0-9._-]+)+(?::[\w.-]{1,128}|@sha256:[0-9a-f]{64})?")
 _ACCOUNT = re.compile(r"[^@\s/]+@[^@\s/]+\.[^@\s/]+")
 _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -126,11 +126,13 @@ def key_problems(key: str | None, region: str | None = None) -> Iterator[str]:
     """
     if key is None:
         return
-    match = _KEY.fullmatch(key)
-    if not match:
-        yield f"kms_key {key!r} is not of the form projects/P/locations/L/keyRings/R/cryptoKeys/K"
-    elif region is not None and match.group(1) != region:
-        yield f"kms_key is in {match.group(1)}, but Vertex AI needs a key of the resource's own region, {region}"
+    try:
+        location = KeyName.parse(key).location
+    except ConfigurationError as error:
+        yield f"kms_key {error.message} {error.remedy}"
+        return
+    if region is not None and location != region:
+        yield f"kms_key is in {location}, but Vertex AI needs a key of the resource's own region, {region}"
 
 
 def image_problems(field: str, image: str) -> Iterator[str]:
