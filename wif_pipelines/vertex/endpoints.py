@@ -14,7 +14,8 @@ from wif_pipelines.vertex import traffic
 from wif_pipelines.vertex.connection import REQUEST_TIMEOUT, VertexConnection, explained
 from wif_pipelines.vertex.deployments import DeployedVersion, Deployment, EndpointStatus, endpoint_status
 from wif_pipelines.vertex.names import same_key
-from wif_pipelines.vertex.operations import PATIENT, Polling, settle, wait_for_operation
+from wif_pipelines.vertex.operations import settle, wait_for_operation
+from wif_pipelines.vertex.polling import PATIENT, Polling
 from wif_pipelines.vertex.resources import deployed_model, endpoint_resource
 from wif_pipelines.vertex.specs import EndpointSpec
 from wif_pipelines.vertex.versions import ModelVersion

@@ -6,42 +6,19 @@ polls it: a second caller who knows its name can wait for it as well.
 https://cloud.google.com/vertex-ai/docs/general/long-running-operations
 """
 
-import itertools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 from wif_pipelines.errors import NotFoundError, RemoteJobError
 from wif_pipelines.vertex.connection import REQUEST_TIMEOUT, VertexConnection
+from wif_pipelines.vertex.polling import PATIENT, Polling, look_until
 from wif_pipelines.vertex.remedies import remedy_for
 from wif_pipelines.wire.redaction import redacted
 
-__all__ = ["PATIENT", "OperationStatus", "Polling", "list_operations", "read_operation", "settle", "wait_for_operation"]
-
-
-@dataclass(frozen=True)
-class Polling:
-    """How patiently to poll.
-
-    Attributes:
-        first_wait: Seconds before the second look; each wait is half as long again as the last.
-        max_wait: The longest wait, in seconds.
-        deadline: How long to wait in all.
-    """
-
-    first_wait: float = 1.0
-    max_wait: float = 30.0
-    deadline: timedelta = timedelta(hours=2)
-
-    def wait(self, looks: int) -> float:
-        """Seconds to wait after so many looks (1, 2, ...)."""
-        # The exponent is bounded because a float is: a job may be looked at thousands of times.
-        return float(min(self.max_wait, self.first_wait * 1.5 ** min(looks - 1, 40)))
-
-
-PATIENT = Polling()
+__all__ = ["OperationStatus", "list_operations", "read_operation", "settle", "wait_for_operation"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +60,7 @@ def list_operations(connection: VertexConnection, resource: str) -> tuple[Operat
     found: list[OperationStatus] = []
     token = ""
     while True:
-        url = f"https://{connection.host}/v1/{resource}/operations?pageSize=100&pageToken={token}"
+        url = f"https://{connection.host}/v1/{resource}/operations?pageSize=100&pageToken={quote(token, safe='')}"
         page = _get(connection, url, doing=f"listing the operations on {resource}")
         found.extend(_status(body) for body in page.get("operations", ()))
         if not (token := page.get("nextPageToken", "")):
@@ -151,18 +128,15 @@ def _ended(
     failure: type[RemoteJobError] = RemoteJobError,
     on_look: Callable[[OperationStatus], None] | None = None,
 ) -> OperationStatus:
-    clock = connection.clock
-    started = clock.monotonic()
-    for looks in itertools.count(1):
-        status = read_operation(connection, name)
-        if on_look is not None:
-            on_look(status)
-        if status.done:
-            return status
-        wait = polling.wait(looks)
-        if clock.monotonic() - started + wait > polling.deadline.total_seconds():
-            break
-        clock.sleep(wait)
+    status = look_until(
+        lambda: read_operation(connection, name),
+        done=lambda seen: seen.done,
+        polling=polling,
+        clock=connection.clock,
+        on_look=on_look,
+    )
+    if status is not None:
+        return status
     message = f"While {doing}, the operation {name} had not ended after {polling.deadline}. It goes on."
     raise failure(message, remedy="Run this again to wait on: it is found again.", job=name)
 

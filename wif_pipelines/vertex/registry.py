@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from wif_pipelines.errors import NotFoundError, RemoteJobError
 from wif_pipelines.vertex.connection import REQUEST_TIMEOUT, VertexConnection, explained
 from wif_pipelines.vertex.names import same_key
-from wif_pipelines.vertex.operations import PATIENT, Polling, settle, wait_for_operation
+from wif_pipelines.vertex.operations import settle, wait_for_operation
+from wif_pipelines.vertex.polling import PATIENT, Polling
 from wif_pipelines.vertex.resources import model_resource
 from wif_pipelines.vertex.specs import ModelSpec
 from wif_pipelines.vertex.versions import ModelVersion, model_version

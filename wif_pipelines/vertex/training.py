@@ -3,13 +3,14 @@
 https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.customJobs
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wif_pipelines.errors import ConfigurationError
+from wif_pipelines.errors import ConfigurationError, RemoteJobError
 from wif_pipelines.vertex.connection import REQUEST_TIMEOUT, VertexConnection, explained
 from wif_pipelines.vertex.jobs import JobState, JobStatus, job_status
+from wif_pipelines.vertex.polling import PATIENT, Polling, look_until
 from wif_pipelines.vertex.resources import custom_job
 from wif_pipelines.vertex.specs import TrainingSpec
 from wif_pipelines.wire import retrying
@@ -100,6 +101,32 @@ class TrainingJobs:
             return self._connection.jobs.get_custom_job(name=name, retry=None, timeout=REQUEST_TIMEOUT)
 
         return self._read(self._connection.call(send, doing=f"reading the training job {name}"))
+
+    def wait(
+        self, name: str, *, polling: Polling = PATIENT, on_look: Callable[[JobStatus], None] | None = None
+    ) -> JobStatus:
+        """Poll until a job has ended, well or not; see `JobStatus.raise_for_state`.
+
+        Args:
+            name: The job's resource name.
+            polling: How patiently.
+            on_look: Called with each look.
+
+        Raises:
+            RemoteJobError: It had not ended by the deadline. It goes on.
+            WifError: It cannot be read.
+        """
+        ended = look_until(
+            lambda: self.get(name),
+            done=lambda job: job.state.is_terminal,
+            polling=polling,
+            clock=self._connection.clock,
+            on_look=on_look,
+        )
+        if ended is None:
+            message = f"The training job {name} had not ended after {polling.deadline}. It goes on."
+            raise RemoteJobError(message, remedy="Wait for it again, or cancel it.", job=name)
+        return ended
 
     def cancel(self, name: str) -> None:
         """Ask for the job to stop; it goes to CANCELLED some time later. One that has ended stays as it is.

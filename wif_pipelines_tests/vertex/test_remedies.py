@@ -8,9 +8,9 @@ QUOTA = (
     "The following quota metrics exceed quota limits: aiplatform.googleapis.com/custom_model_training_nvidia_t4_gpus"
 )
 KEY = (
-    "Provided CryptoKey projects/p/locations/r/keyRings/k/cryptoKeys/c cannot be used in Vertex AI service. Please make "
-    "sure the CryptoKey is enabled and Vertex AI service account `service-1@gcp-sa-aiplatform.iam.gserviceaccount.com` "
-    "has Encryption and Decryption access to the CryptoKey."
+    "Provided CryptoKey projects/p/locations/r/keyRings/k/cryptoKeys/c cannot be used in Vertex AI service. Please "
+    "make sure the CryptoKey is enabled and Vertex AI service account "
+    "`service-1@gcp-sa-aiplatform.iam.gserviceaccount.com` has Encryption and Decryption access to the CryptoKey."
 )
 STORAGE = (
     "Service account `x@p.iam.gserviceaccount.com` does not have `[storage.objects.get]` IAM permission(s) to the "
