@@ -201,8 +201,10 @@ def _counters(found: Any) -> TransferCounters:
 
 
 def _failures(summary: Any) -> TransferFailures:
+    from google.rpc.code_pb2 import Code
+
     samples = tuple((entry.url, redacted("; ".join(entry.error_details))) for entry in summary.error_log_entries)
-    return TransferFailures(summary.error_code.name, summary.error_count, samples)
+    return TransferFailures(Code.Name(summary.error_code), summary.error_count, samples)
 
 
 def _moment(stamp: Any) -> datetime | None:

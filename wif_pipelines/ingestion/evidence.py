@@ -1,12 +1,14 @@
-"""What the source's content is, for copies that did not pass through us: the cheapest proof that there is.
+"""What the source's content is, when the listing does not say it: asked of S3, or read once more.
 
-In this order: the MD5 that an ETag may be (free, from the listing); the CRC32C that S3 keeps for objects uploaded with
-one (a HEAD request); reading the object once more. An ETag of an object encrypted with a KMS key looks like an MD5 and
-is none, so a difference only counts when the HEAD request says that it can be one.
+An ETag of 32 hexadecimal digits is the MD5 of the content, unless the object is encrypted with a KMS key or a
+customer's
+key: then it only looks like one. A HEAD request tells, and brings the CRC32C that S3 keeps for objects uploaded with
+    one.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from wif_pipelines.errors import ConflictError, NotFoundError, UnavailableError
@@ -21,32 +23,30 @@ _PIECE = 1024 * 1024
 
 
 class Proof(StrEnum):
-    """How the source's content is known."""
+    """How it is known that a copy has the source's content."""
 
     PASSED = "crc32c of the bytes that passed"
-    RECORDED = "crc32c recorded when it was copied"
     MD5 = "md5 in the source's ETag"
     S3_CHECKSUM = "crc32c kept by S3"
     READ_AGAIN = "crc32c of the source, read again"
+    RECORDED = "proven by an earlier verification"
 
 
-def source_crc32c(item: SourceObject, ends: Ends) -> tuple[Proof, str]:
-    """Learn the CRC32C of a source object in the planned state: from S3 if it keeps one, else by reading the object.
+@dataclass(frozen=True, slots=True)
+class SourceSays:
+    """What S3 says of an object's content.
 
-    Reading costs a GET and the object's egress; memory is 1 MiB.
-
-    Raises:
-        SourceChangedError: The source is not in the planned state any more.
-        WifError: S3 refused, or did not answer.
+    Attributes:
+        crc32c: Of the whole object, base64, when S3 keeps one.
+        md5: Of the whole object, hexadecimal, when the ETag is one.
     """
-    kept = kept_checksum(item, ends)
-    if kept is not None:
-        return Proof.S3_CHECKSUM, kept
-    return Proof.READ_AGAIN, retrying(lambda: _read(item, ends), on=UnavailableError)
+
+    crc32c: str | None
+    md5: str | None
 
 
-def kept_checksum(item: SourceObject, ends: Ends) -> str | None:
-    """The CRC32C of the whole object that S3 keeps, base64, or `None`.
+def ask_source(item: SourceObject, ends: Ends) -> SourceSays:
+    """Ask S3 what it knows of an object in the planned state; one HEAD request.
 
     See https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
 
@@ -59,9 +59,21 @@ def kept_checksum(item: SourceObject, ends: Ends) -> str | None:
             answer = ends.s3.head_object(**_pinned(item, ends), ChecksumMode="ENABLED")
     except (ConflictError, NotFoundError) as error:
         raise source_changed(item) from error
-    value: str | None = answer.get("ChecksumCRC32C")
-    composite = answer.get("ChecksumType") == "COMPOSITE" or "-" in (value or "")
-    return None if composite else value
+    kept: str | None = answer.get("ChecksumCRC32C")
+    if answer.get("ChecksumType") == "COMPOSITE" or "-" in (kept or ""):
+        kept = None  # of the parts' checksums, not of the content
+    plain = answer.get("ServerSideEncryption") in {None, "AES256"} and "SSECustomerAlgorithm" not in answer
+    return SourceSays(kept, item.content_md5 if plain else None)
+
+
+def read_again(item: SourceObject, ends: Ends) -> str:
+    """Read a source object in the planned state and return its CRC32C; costs its egress, and 1 MiB of memory.
+
+    Raises:
+        SourceChangedError: The source is not in the planned state any more.
+        WifError: S3 refused, or did not answer.
+    """
+    return retrying(lambda: _read(item, ends), on=UnavailableError)
 
 
 def _read(item: SourceObject, ends: Ends) -> str:

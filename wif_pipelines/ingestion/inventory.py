@@ -84,7 +84,9 @@ class SourceObject:
         return self.etag.lower() if re.fullmatch("[0-9a-fA-F]{32}", self.etag) else None
 
 
-def list_objects(s3: Any, location: SourceLocation, *, start_after: str = "") -> Iterator[SourceObject]:
+def list_objects(
+    s3: Any, location: SourceLocation, *, start_after: str = "", page_size: int = 1000
+) -> Iterator[SourceObject]:
     """Yield the objects under `location`, in byte order of their keys, a page at a time.
 
     Keys of any shape come out as they are: S3 sends them percent-encoded (`EncodingType=url`), which also carries
@@ -94,6 +96,7 @@ def list_objects(s3: Any, location: SourceLocation, *, start_after: str = "") ->
         s3: A boto3 S3 client.
         location: Bucket and prefix.
         start_after: Only keys after this one; lets a bounded look at a bucket go on where the last one stopped.
+        page_size: Keys to ask for at once; S3 gives 1,000 at most.
 
     Raises:
         WifError: S3 refused, or did not answer.
@@ -105,6 +108,7 @@ def list_objects(s3: Any, location: SourceLocation, *, start_after: str = "") ->
         "Bucket": location.bucket,
         "Prefix": location.prefix,
         "EncodingType": "url",
+        "MaxKeys": page_size,
         "OptionalObjectAttributes": ["RestoreStatus"],
     }
     if start_after:

@@ -18,6 +18,7 @@ SOURCE_ETAG = "wif-source-etag"
 SOURCE_VERSION = "wif-source-version"
 SOURCE_MODIFIED = "wif-source-last-modified"
 SOURCE_CRC32C = "wif-source-crc32c"
+VERIFIED_CRC32C = "wif-verified-crc32c"
 """Custom metadata that we write on objects: of which source object, in which state, it is a copy."""
 
 TRANSFER_SERVICE_ETAG = "x-goog-source-etag"
@@ -62,6 +63,7 @@ class SinkObject:
         generation: The number of this state of the object.
         source_etag: The ETag of the source object it was copied from, when the copier wrote it down.
         source_crc32c: The checksum of the bytes that the copier read at the source, when it wrote it down.
+        verified: Whether an earlier verification proved that it has the content of `source_etag`.
         kms_key: The key that encrypts it, without the key's version; `None` for Google's own keys.
     """
 
@@ -72,6 +74,7 @@ class SinkObject:
     generation: int
     source_etag: str | None = None
     source_crc32c: str | None = None
+    verified: bool = False
     kms_key: str | None = None
 
 
@@ -140,16 +143,16 @@ def source_facts(item: SourceObject, crc32c: str | None = None) -> dict[str, str
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def record_checksum(storage: Any, bucket: str, found: SinkObject, item: SourceObject, crc32c: str) -> None:
-    """Write the proven checksum of the source on an object, so that it need not be proven again.
+def record_verified(storage: Any, bucket: str, found: SinkObject, item: SourceObject) -> None:
+    """Write on an object that it was proven to have the source's content, so that it need not be proven again.
 
     Raises:
         ConflictError: The object changed since it was looked at.
         WifError: Cloud Storage refused.
     """
-    with translated(f"recording the checksum of gs://{bucket}/{found.name}"):
+    with translated(f"recording the verification of gs://{bucket}/{found.name}"):
         blob = storage.bucket(bucket).blob(found.name, generation=found.generation)
-        blob.metadata = source_facts(item, crc32c)
+        blob.metadata = {**source_facts(item, found.source_crc32c), VERIFIED_CRC32C: found.crc32c}
         blob.patch(if_generation_match=found.generation)
 
 
@@ -178,5 +181,6 @@ def _object(blob: Any) -> SinkObject:
         generation=int(blob.generation),
         source_etag=etag.strip('"') if etag else None,
         source_crc32c=metadata.get(SOURCE_CRC32C),
+        verified=metadata.get(VERIFIED_CRC32C) == blob.crc32c,
         kms_key=blob.kms_key_name.partition("/cryptoKeyVersions/")[0] if blob.kms_key_name else None,
     )

@@ -1,8 +1,10 @@
 """Did everything arrive as it left? Every object of a batch is compared with the sink, by size and content.
 
-The sink is listed, 1,000 objects a request, with the CRC32C that Cloud Storage computed over what it stores. Against it
-stands the checksum of the bytes that passed through the proxy; for other copies, `evidence` has the cheapest proof. An
-object whose content could only be proven at a price gets the checksum written on it, so that no later run pays again.
+The sink is listed, 1,000 objects a request, with the CRC32C and MD5 that Cloud Storage computed over what it stores.
+Against them stand the CRC32C of the bytes that passed through the proxy, which covers the way to the sink, and the MD5
+that S3 gives as ETag, which covers both ways. Without such an ETag (uploads in parts, objects under a KMS key) S3 is
+asked for a checksum; what neither passed through us nor has one is read once more. An object that needed asking is
+marked, so that no later run pays again.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ from dataclasses import dataclass, field
 
 from wif_pipelines.errors import ConflictError, NotFoundError, VerificationError
 from wif_pipelines.ingestion.ends import Ends
-from wif_pipelines.ingestion.evidence import Proof, source_crc32c
+from wif_pipelines.ingestion.evidence import Proof, ask_source, read_again
 from wif_pipelines.ingestion.inventory import SourceObject
 from wif_pipelines.ingestion.plan import Plan
 from wif_pipelines.ingestion.proxy import Copied
-from wif_pipelines.ingestion.sink import SinkObject, find_in_sink, record_checksum
+from wif_pipelines.ingestion.sink import SinkObject, find_in_sink, record_verified
 from wif_pipelines.wire.google_errors import translated
 
 KEPT_DIFFERENCES = 1000
@@ -145,20 +147,13 @@ Verdict = Proof | Difference
 def _judge_all(
     rows: list[Expected], held: Mapping[str, SinkObject], ends: Ends, pool: ThreadPoolExecutor
 ) -> Iterator[Verdict]:
-    """Judge each row from the listing; ask the source about the rest, and write down what is dear, several at once."""
+    """Judge each row from the listing; ask the source about the rest, several at once."""
     judged = [_from_listing(row, held.get(row.name), ends.sink.kms_key) for row in rows]
-    open_rows = [index for index, row in enumerate(rows) if _is_open(judged[index], row, held.get(row.name))]
-    settled = pool.map(lambda index: _settle(rows[index], held[rows[index].name], ends), open_rows)
-    for index, verdict in zip(open_rows, settled, strict=True):
+    unproven = [index for index, verdict in enumerate(judged) if verdict is None]
+    settled = pool.map(lambda index: _settle(rows[index], held[rows[index].name], ends), unproven)
+    for index, verdict in zip(unproven, settled, strict=True):
         judged[index] = verdict
     return (verdict for verdict in judged if verdict is not None)
-
-
-def _is_open(verdict: Verdict | None, row: Expected, found: SinkObject | None) -> bool:
-    """Whether a later listing alone would not prove this object."""
-    if verdict is Proof.PASSED and found is not None:
-        return found.source_crc32c is None and (found.md5 is None or found.md5 != row.source.content_md5)
-    return verdict is None
 
 
 def _from_listing(row: Expected, found: SinkObject | None, kms_key: str | None) -> Verdict | None:
@@ -169,20 +164,37 @@ def _from_listing(row: Expected, found: SinkObject | None, kms_key: str | None) 
         return _damaged(row, found, f"it has {found.size} bytes, not {row.source.size}")
     if kms_key is not None and found.kms_key != kms_key:
         return Difference(row.name, f"it is encrypted with {found.kms_key or 'a key of Google'}, not with {kms_key}")
+    if (read := _read_at_source(row, found)) not in {None, found.crc32c}:
+        return _damaged(row, found, f"its content differs: crc32c {found.crc32c}, as read at the source {read}")
+    if found.md5 is not None and found.md5 == row.source.content_md5:
+        return Proof.PASSED if row.crc32c is not None else Proof.MD5
+    return Proof.RECORDED if found.verified and found.source_etag == row.source.etag else None
+
+
+def _read_at_source(row: Expected, found: SinkObject) -> str | None:
+    """The checksum of the bytes that were read to make this copy, in this run or an earlier one."""
     if row.crc32c is not None:
-        return _compared(row, found, row.crc32c, Proof.PASSED)
-    if found.source_crc32c is not None and found.source_etag == row.source.etag:
-        return _compared(row, found, found.source_crc32c, Proof.RECORDED)
-    return Proof.MD5 if found.md5 is not None and found.md5 == row.source.content_md5 else None
+        return row.crc32c
+    return found.source_crc32c if found.source_etag == row.source.etag else None
 
 
 def _settle(row: Expected, found: SinkObject, ends: Ends) -> Verdict:
-    """Have proof, from the source if need be, and write it on the object, so that it is had only once."""
-    proof, crc32c = (Proof.PASSED, row.crc32c) if row.crc32c is not None else source_crc32c(row.source, ends)
-    verdict = _compared(row, found, crc32c, proof)
-    if verdict is proof:
-        record_checksum(ends.storage, ends.sink.bucket, found, row.source, crc32c)
+    """Have proof from the source, and write on the object that it was had."""
+    verdict = _ask(row, found, ends)
+    if isinstance(verdict, Proof):
+        record_verified(ends.storage, ends.sink.bucket, found, row.source)
     return verdict
+
+
+def _ask(row: Expected, found: SinkObject, ends: Ends) -> Verdict:
+    says = ask_source(row.source, ends)
+    if says.crc32c is not None:
+        return _compared(row, found, says.crc32c, Proof.S3_CHECKSUM)
+    if says.md5 is not None and found.md5 is not None:
+        return _damaged(row, found, f"its content differs: md5 {found.md5}, at the source {says.md5}")
+    if _read_at_source(row, found) is not None:
+        return Proof.PASSED
+    return _compared(row, found, read_again(row.source, ends), Proof.READ_AGAIN)
 
 
 def _compared(row: Expected, found: SinkObject, crc32c: str, proof: Proof) -> Verdict:
