@@ -43,6 +43,8 @@ class BulkRoute:
         sink: Where to; likewise.
         cloudfront_domain: `https://...` of a CloudFront distribution to fetch through, for cheaper egress.
         managed_private_network: Fetch over Google's private network, at a price per GiB.
+        preserve_times: Keep each object's last modification at the source as its custom time, which lifecycle rules can
+            use and nobody can remove again.
         log_failures_only: Log only failed copies and finds to Cloud Logging; otherwise also those that succeed.
     """
 
@@ -53,6 +55,7 @@ class BulkRoute:
     sink: SinkLocation
     cloudfront_domain: str = ""
     managed_private_network: bool = False
+    preserve_times: bool = False
     log_failures_only: bool = True
 
     @property
@@ -97,12 +100,13 @@ def transfer_job(route: BulkRoute, manifest: str) -> TransferJob:
     )
     if route.managed_private_network:
         source.managed_private_network = True
+    kept = transfer.MetadataOptions(
+        storage_class=transfer.MetadataOptions.StorageClass.STORAGE_CLASS_DESTINATION_BUCKET_DEFAULT,
+    )
+    if route.preserve_times:
+        kept.time_created = transfer.MetadataOptions.TimeCreated.TIME_CREATED_PRESERVE_AS_CUSTOM_TIME
     options = transfer.TransferOptions(
-        overwrite_when=transfer.TransferOptions.OverwriteWhen.DIFFERENT,
-        metadata_options=transfer.MetadataOptions(
-            kms_key=transfer.MetadataOptions.KmsKey.KMS_KEY_DESTINATION_BUCKET_DEFAULT,
-            storage_class=transfer.MetadataOptions.StorageClass.STORAGE_CLASS_DESTINATION_BUCKET_DEFAULT,
-        ),
+        overwrite_when=transfer.TransferOptions.OverwriteWhen.DIFFERENT, metadata_options=kept
     )
     return transfer.TransferJob(
         name=route.job_name,
