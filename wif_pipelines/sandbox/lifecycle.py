@@ -23,6 +23,8 @@ __all__ = ["Sandbox", "SandboxError", "SandboxNotRunningError"]
 _START_TIMEOUT = 40.0
 _STOP_TIMEOUT = 45.0
 _LOG_TAIL = 20
+# Processes that go on without us; dropping them would make Python complain that they still run.
+_LET_GO: list["subprocess.Popen[bytes]"] = []
 # A server that obeyed these would look for its own clouds somewhere else.
 _FOREIGN = ("AWS_", "GOOGLE_", "CLOUDSDK_", "MOTO_", "BOTO_")
 _PROXIES = frozenset(
@@ -124,6 +126,8 @@ class Sandbox:
         except BaseException:
             self._kill()
             raise
+        if detached:
+            _LET_GO.append(self._process)
 
     def environment(
         self, *, role: str | None = None, session_name: str = "sandbox", seconds: int = 43200

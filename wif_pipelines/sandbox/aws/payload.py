@@ -16,7 +16,7 @@ import google_crc32c
 from wif_pipelines.sandbox.aws.errors import AwsError
 from wif_pipelines.sandbox.aws.signature import Call
 
-__all__ = ["check_digests", "unwrap"]
+__all__ = ["CHECKSUM_HEADERS", "check_digests", "unwrap"]
 
 _PREFIX = "x-amz-checksum-"
 _DIGESTS: Mapping[str, Callable[[bytes], bytes]] = {
@@ -24,7 +24,10 @@ _DIGESTS: Mapping[str, Callable[[bytes], bytes]] = {
     "crc32c": lambda body: int(google_crc32c.value(body)).to_bytes(4, "big"),
     "sha1": lambda body: hashlib.sha1(body, usedforsecurity=False).digest(),
     "sha256": lambda body: hashlib.sha256(body).digest(),
+    "sha512": lambda body: hashlib.sha512(body).digest(),
 }
+CHECKSUM_HEADERS = frozenset(_PREFIX + name for name in (*_DIGESTS, "crc64nvme"))
+"""The headers, in lower case, in which a checksum of the whole body travels."""
 
 
 def unwrap(call: Call) -> tuple[bytes, dict[str, str]]:

@@ -1,7 +1,7 @@
 """Signature version 4, checked as the services check it.
 
-The request is judged as it was sent: raw path, raw query, and exactly the headers that the caller says it signed, so
-a header of someone else's making (google-auth adds `x-goog-cloud-target-resource`) is covered like any other.
+The request is judged as it was sent: raw path, raw query, and exactly the headers that the caller says it signed. A
+header of no meaning to AWS, such as `x-goog-cloud-target-resource`, is thus covered if the caller chose to sign it.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 
@@ -32,7 +32,7 @@ class Call:
     host: str
     raw_path: str
     raw_query: str
-    headers: Mapping[str, str]
+    headers: dict[str, str]
     body: bytes
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from cryptography.fernet import Fernet
 from moto.iam.models import iam_backends
 from moto.s3.models import FakeKey, s3_backends
+from moto.s3.utils import _VersionedKeyStore
 from moto.sqs.models import sqs_backends
 
 from wif_pipelines.sandbox.aws.sessions import Sessions
@@ -118,6 +119,7 @@ class _Pickler(pickle.Pickler):
         self.used: set[str] = set()
         self.dispatch_table = copyreg.dispatch_table.copy()
         self.dispatch_table[FakeKey] = self._reduce_key
+        self.dispatch_table[_VersionedKeyStore] = _reduce_key_store
         self.dispatch_table[threading.Condition] = lambda _: (threading.Condition, ())
 
     def _reduce_key(self, key: Any) -> tuple[Any, ...]:
@@ -148,6 +150,16 @@ class _Unpickler(pickle.Unpickler):
         if module == __name__ and name == _fill_key.__name__:
             return lambda key, state: _fill_key(key, state, self._blobs)
         return super().find_class(module, name)
+
+
+def _reduce_key_store(store: Any) -> tuple[Any, ...]:
+    # As a mapping it shows the newest versions only; the lists of all versions are what a dictionary sees in it.
+    return _VersionedKeyStore, (), dict.copy(store), None, None, _fill_key_store
+
+
+def _fill_key_store(store: Any, versions: dict[str, list[Any]]) -> None:
+    for name, keys in versions.items():
+        store.setlist(name, keys)
 
 
 def _new_key() -> Any:

@@ -55,7 +55,9 @@ class Control:
         if host not in _LOOPBACK or not request.raw_path.startswith("/"):
             text = f"The sandbox has no {request.host}: no metadata server, and nothing else over plain HTTP.\n"
             return web.Response(status=404, text=text)
-        if not hmac.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), self._token.encode()):
+        if not hmac.compare_digest(
+            request.headers.get(TOKEN_HEADER, "").encode(errors="replace"), self._token.encode()
+        ):
             return _error(401, "The control interface wants the token of the sandbox's directory.")
         try:
             return await self._route(request)

@@ -101,6 +101,10 @@ class Dispatcher:
             response = await self._serve(request, host)
             await response.prepare(request)
             await response.write_eof()
+        except ConnectionError:
+            if not writer.struck:
+                raise
+            return web.Response()  # goes nowhere: the connection is cut
         finally:
             if not writer.struck:
                 self._faults.give_back(fault)

@@ -18,6 +18,7 @@ __all__ = ["TunnelProtocol"]
 _LOGGER = logging.getLogger(__name__)
 _HEAD_LIMIT = 1 << 16
 _HANDSHAKE_TIMEOUT = 20.0
+_SHUTDOWN_TIMEOUT = 2.0
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _VERB = b"CONNECT "
 
@@ -76,7 +77,12 @@ class TunnelProtocol(asyncio.Protocol):
         context = self._authority.context_for(host)
         try:
             secure = await loop.start_tls(
-                transport, waiting, context, server_side=True, ssl_handshake_timeout=_HANDSHAKE_TIMEOUT
+                transport,
+                waiting,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=_HANDSHAKE_TIMEOUT,
+                ssl_shutdown_timeout=_SHUTDOWN_TIMEOUT,
             )
         except (OSError, ssl.SSLError, TimeoutError) as error:
             # Mostly a client that does not trust the sandbox's authority: it says so itself, and in more detail.
