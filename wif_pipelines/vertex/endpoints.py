@@ -9,7 +9,7 @@ https://cloud.google.com/vertex-ai/docs/predictions/deploy-model-api
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from wif_pipelines.errors import ConfigurationError, ConflictError, DeploymentFailedError, NotFoundError
+from wif_pipelines.errors import ConfigurationError, ConflictError, DeploymentFailedError, NotFoundError, RemoteError
 from wif_pipelines.vertex import traffic
 from wif_pipelines.vertex.connection import REQUEST_TIMEOUT, VertexConnection, explained
 from wif_pipelines.vertex.deployments import DeployedVersion, Deployment, EndpointStatus, endpoint_status
@@ -256,8 +256,12 @@ class Endpoints:
 
         try:
             name = self._connection.call(send, doing=doing)
-        except NotFoundError:
-            return
+        except RemoteError:
+            # A repeated request is refused when its own first attempt, whose answer was lost, is at work or done.
+            settle(self._connection, self._name(endpoint_id), polling=self._polling)
+            if self._look(endpoint_id).with_id(deployed_id) is None:
+                return
+            raise
         wait_for_operation(self._connection, name, doing=doing, polling=self._polling, failure=DeploymentFailedError)
 
     def _look(self, endpoint_id: str) -> EndpointStatus:

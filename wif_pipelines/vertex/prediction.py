@@ -173,12 +173,12 @@ class Predictor:
         from google.protobuf.json_format import ParseDict
         from google.protobuf.struct_pb2 import Value
 
-        request = PredictRequest(
-            endpoint=f"{self._connection.parent}/endpoints/{endpoint_id}",
-            instances=[ParseDict(_sendable(instance), Value()) for instance in instances],
-        )
+        request = PredictRequest(endpoint=f"{self._connection.parent}/endpoints/{endpoint_id}")
+        # Below the wrapper: it would take each Value apart and refuse it.
+        message = PredictRequest.pb(request)
+        message.instances.extend(ParseDict(_sendable(instance), Value()) for instance in instances)
         if parameters is not None:
-            request.parameters = ParseDict(dict(parameters), Value())
+            ParseDict(dict(parameters), message.parameters)
         return request
 
 
