@@ -170,7 +170,8 @@ def test_a_role_without_permission_is_refused_by_name(operator: Any, workload: A
     assert (status, code) == (403, "AccessDenied")
     assert message == (
         "User: arn:aws:sts::210987654321:assumed-role/pipeline-workload/tests is not authorized to perform: "
-        's3:GetObject on resource: "arn:aws:s3:::somebody-elses/k" because no identity-based policy allows the s3:GetObject action'
+        's3:GetObject on resource: "arn:aws:s3:::somebody-elses/k" because no identity-based policy allows the '
+        "s3:GetObject action"
     )
 
 
