@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import ModuleType
 
 from wif_pipelines.sandbox.aws.issuer import ensure_issuer_key
 from wif_pipelines.sandbox.aws.process import AwsProcess, AwsProcessError, AwsSession
@@ -58,15 +60,15 @@ class _Server:
         self._stopping = asyncio.Event()
 
     async def run(self, *, until_input_ends: bool) -> None:
-        from wif_pipelines.sandbox.google.cloud import GoogleCloud
-
         self._heed_signals(until_input_ends=until_input_ends)
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(_bounded, "AWS", self._aws.stop)
-            await self._aws.start()
+            google_module, _ = await asyncio.gather(asyncio.to_thread(_import_google), self._aws.start())
             relay = AwsRelay(self._aws.endpoint.base_url)
             stack.push_async_callback(relay.close)
-            google = GoogleCloud(directory=self._directory.path / "google", aws=self._aws.endpoint, world=self._world)
+            google = google_module.GoogleCloud(
+                directory=self._directory.path / "google", aws=self._aws.endpoint, world=self._world
+            )
             stack.push_async_callback(_bounded, "Google", google.stop)
             await google.start()
             front = self._front(Dispatcher(google, relay, faults := FaultBook()), relay, faults)
@@ -106,6 +108,11 @@ class _Server:
             loop.add_signal_handler(number, self._stopping.set)
         if until_input_ends:
             threading.Thread(target=_watch_input, args=(loop, self._stopping), daemon=True).start()
+
+
+def _import_google() -> ModuleType:
+    # Takes a second, as does the start of the AWS process: both at once.
+    return importlib.import_module("wif_pipelines.sandbox.google.cloud")
 
 
 def _watch_input(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:

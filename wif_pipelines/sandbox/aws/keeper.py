@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 
 from wif_pipelines.sandbox.aws.snapshot import Snapshots
@@ -13,6 +13,7 @@ __all__ = ["StateKeeper"]
 _LOGGER = logging.getLogger(__name__)
 _DEBOUNCE = 0.3
 _SHARE = 20.0
+_RETRY = 5.0
 
 
 class StateKeeper:
@@ -66,32 +67,43 @@ class StateKeeper:
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._dirty or self._stopping)
-                if not self._dirty:
-                    return
                 self._condition.wait_for(lambda: self._stopping, timeout=_DEBOUNCE)
-            took = self._save()
+                last = self._stopping
+            pause = self._save()
+            if last:
+                return
             with self._condition:
-                self._condition.wait_for(lambda: self._stopping, timeout=took * _SHARE)
+                self._condition.wait_for(lambda: self._stopping, timeout=pause)
 
     def _save(self) -> float:
+        """Write what is dirty; returns for how long to do nothing after that."""
         with self._condition:
             self._freezing = True
             self._condition.wait_for(lambda: self._changing == 0, timeout=10)
             dirty, self._dirty = self._dirty, set()
         started = time.monotonic()
-        writes = []
+        frozen = [(service, self._freeze(service)) for service in sorted(dirty)]
+        with self._condition:
+            self._freezing = False
+            self._condition.notify_all()
+        failed = {service for service, write in frozen if write is None or not _written(service, write)}
+        with self._condition:
+            self._dirty |= failed
+        return max((time.monotonic() - started) * _SHARE, _RETRY if failed else 0.0)
+
+    def _freeze(self, service: str) -> Callable[[], None] | None:
         try:
-            for service in sorted(dirty):
-                writes.append((service, self._snapshots.freeze(service)))  # noqa: PERF401 (a failure keeps what came before)
+            return self._snapshots.freeze(service)
         except Exception:
-            _LOGGER.exception("The AWS state could not be taken; it will be tried again after the next change")
-        finally:
-            with self._condition:
-                self._freezing = False
-                self._condition.notify_all()
-        for service, write in writes:
-            try:
-                write()
-            except OSError:
-                _LOGGER.exception("The state of %s could not be written", service)
-        return time.monotonic() - started
+            # Long polls change queues unseen, and pickling then fails half-way.
+            _LOGGER.exception("The state of %s could not be taken; it will be tried again", service)
+            return None
+
+
+def _written(service: str, write: Callable[[], None]) -> bool:
+    try:
+        write()
+    except OSError:
+        _LOGGER.exception("The state of %s could not be written; it will be tried again", service)
+        return False
+    return True

@@ -65,6 +65,6 @@ def _hold(directory: Path) -> IO[str]:
 
 
 def _stop_at_end_of_input(server: Any) -> None:
-    while sys.stdin.buffer.read(4096):
+    while os.read(sys.stdin.fileno(), 4096):
         pass
     server.shutdown()

@@ -268,6 +268,23 @@ def test_rclone_lists_copies_and_checks_unmodified(
     run("check", str(tmp_path / "in"), remote)
 
 
+def test_obstore_lists_and_copies_unmodified(sandbox_environment: dict[str, str], source_bucket: str) -> None:
+    import obstore
+    from obstore.store import S3Store
+
+    store = S3Store(
+        source_bucket,
+        region=sandbox_environment["AWS_REGION"],
+        access_key_id=sandbox_environment["AWS_ACCESS_KEY_ID"],
+        secret_access_key=sandbox_environment["AWS_SECRET_ACCESS_KEY"],
+        token=sandbox_environment["AWS_SESSION_TOKEN"],
+    )
+    obstore.put(store, "weeks/1 & 2.csv", b"a,b\n" * 2_000_000)
+
+    assert [item["path"] for batch in obstore.list(store) for item in batch] == ["weeks/1 & 2.csv"]
+    assert bytes(obstore.get(store, "weeks/1 & 2.csv").bytes()) == b"a,b\n" * 2_000_000
+
+
 def test_services_beyond_the_four_say_so(workload: Any) -> None:
     with pytest.raises(ClientError, match="The local cloud has S3, IAM, SQS and STS of AWS, not dynamodb"):
         workload.client("dynamodb", config=Config(retries={"max_attempts": 1})).list_tables()

@@ -9,8 +9,6 @@ from wif_pipelines.sandbox.aws.errors import AwsError
 from wif_pipelines.sandbox.aws.sessions import Session, Sessions
 from wif_pipelines.sandbox.aws.signature import Claim
 
-NOW = datetime.datetime.now(datetime.UTC)
-
 
 def _open(sessions: Sessions, seconds: int = 900) -> Session:
     return sessions.open(role_name="r", role_id="AROA", name="n", account="210987654321", seconds=seconds)
@@ -32,9 +30,9 @@ def test_a_session_ends(service: str, status: int, text: str) -> None:
     callers, session = Callers("210987654321", sessions, "instance"), _open(sessions)
     claim = _claim(session, service, session.token)
 
-    caller, secret = callers.find(claim, NOW + datetime.timedelta(seconds=890))
+    caller, secret = callers.find(claim, session.expires - datetime.timedelta(seconds=1))
     with pytest.raises(AwsError) as caught:
-        callers.find(claim, NOW + datetime.timedelta(seconds=901))
+        callers.find(claim, session.expires)
 
     assert (caller.arn, secret) == ("arn:aws:sts::210987654321:assumed-role/r/n", session.secret)
     assert (caught.value.status, str(caught.value)) == (status, text)
@@ -46,13 +44,13 @@ def test_a_wrong_token_is_told_from_an_expired_one() -> None:
 
     for token, code in ((None, "InvalidClientTokenId"), ("wrong", "InvalidClientTokenId")):
         with pytest.raises(AwsError, match=code):
-            callers.find(_claim(session, "sts", token), NOW)
+            callers.find(_claim(session, "sts", token), session.expires - datetime.timedelta(minutes=1))
 
 
 def test_a_role_that_was_deleted_may_do_nothing() -> None:
     sessions = Sessions()
     caller, _ = Callers("210987654321", sessions, "instance").find(
-        _claim(session := _open(sessions), "s3", session.token), NOW
+        _claim(session := _open(sessions), "s3", session.token), session.expires - datetime.timedelta(minutes=1)
     )
 
     assert caller.statements == ()
