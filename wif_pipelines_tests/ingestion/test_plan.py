@@ -74,6 +74,13 @@ def test_the_thresholds_choose_the_route(batch: list[SourceObject], each: int, t
         assert all(decision.source.size >= each for decision in result.bulk)
 
 
+def test_a_threshold_is_reached_at_its_very_value() -> None:
+    batch = [one(9), replace(one(10), key="b.csv")]
+    assert [each.source.size for each in planned(batch, routing=Routing(bulk_object_bytes=10)).bulk] == [10]
+    assert len(planned(batch, routing=Routing(bulk_total_bytes=19)).bulk) == 2
+    assert len(planned(batch, routing=Routing(bulk_total_bytes=20)).bulk) == 0
+
+
 @pytest.mark.parametrize("route", [Route.PROXY, Route.BULK])
 def test_a_forced_route_takes_everything(route: Route) -> None:
     batch = [one(), replace(one(5 * 2**40), key="b.csv")]
