@@ -68,6 +68,7 @@ class Ends:
         }
         self._s3_options = s3_options or {}
         self._gcs_options = gcs_options or {}
+        self._tokens = _TokenProvider(credentials)
         self._lock = threading.Lock()
         self._reader: S3Store | None = None
         self._writer: GCSStore | None = None
@@ -102,7 +103,7 @@ class Ends:
         """
         with self._lock:
             if refused is self._writer:
-                self.credentials.refresh(_request())
+                self._tokens.replace()
                 self._writer = None
             elif refused is self._reader:
                 self._reader = None
@@ -139,28 +140,38 @@ class Ends:
         headers = {"default_headers": {KMS_HEADER: self.sink.kms_key}} if self.sink.kms_key else {}
         return GCSStore(
             self.sink.bucket,
-            credential_provider=_TokenProvider(self.credentials),
+            credential_provider=self._tokens,
             client_options={**self._options, **headers},
             **self._gcs_options,
         )
 
 
 class _TokenProvider:
-    """A google-auth credential as obstore wants it; renews it only when it is due, one thread at a time."""
+    """A google-auth credential as obstore wants it, asked by one thread at a time."""
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
         self._lock = threading.Lock()
+        self._handed: str | None = None
 
     def __call__(self) -> dict[str, Any]:
-        from google.auth.credentials import TokenState
-
         with self._lock:
-            if self._credentials.token_state is not TokenState.FRESH:
-                self._credentials.refresh(_request())
+            self._handed = self._current()
             expiry: datetime | None = self._credentials.expiry
             aware = expiry.replace(tzinfo=UTC) if expiry is not None and expiry.tzinfo is None else expiry
-            return {"token": self._credentials.token, "expires_at": aware}
+            return {"token": self._handed, "expires_at": aware}
+
+    def replace(self) -> None:
+        """Have the token that was handed out last renewed, unless somebody else has seen to it."""
+        with self._lock:
+            if self._current() == self._handed:
+                self._credentials.refresh(_request())
+
+    def _current(self) -> str:
+        """The credential's token, renewed when it is due: got as for a request, which works for every credential."""
+        self._credentials.before_request(_request(), "GET", "https://storage.googleapis.com/", {})
+        token: str = self._credentials.token
+        return token
 
 
 def _request() -> Any:

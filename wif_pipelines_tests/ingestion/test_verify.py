@@ -138,7 +138,7 @@ class TestProofs:
 
     def test_a_checksum_that_s3_keeps_costs_a_request(self, put: Put, listed: Listed, ends: Ends) -> None:
         content = noise(6 * MIB)
-        put({"a": content}, ChecksumAlgorithm="CRC32C")
+        put({"a": content}, ChecksumCRC32C=crc32c_of(content))
         (item,) = listed()
         assert ask_source(item, ends).crc32c == crc32c_of(content)
 
