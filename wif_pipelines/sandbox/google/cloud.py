@@ -1,0 +1,53 @@
+"""The local Google Cloud, put together: the kernel, the services on it, and the gateway in front."""
+
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from wif_pipelines.sandbox.aws.endpoint import AwsEndpoint
+from wif_pipelines.sandbox.google.gateway import Gateway
+from wif_pipelines.sandbox.google.kernel import Kernel
+from wif_pipelines.sandbox.google.services import Api
+from wif_pipelines.sandbox.world import World
+
+
+class GoogleCloud:
+    """Serves every Google host of the sandbox.
+
+    Args:
+        directory: Where it keeps its state; made when it is not there.
+        aws: How to reach AWS, for replaying GetCallerIdentity and for reading transfer sources.
+        world: What stands from the start.
+    """
+
+    def __init__(self, directory: Path, aws: AwsEndpoint, world: World) -> None:
+        self._kernel = Kernel(directory, world)
+        self._aws = aws
+        self._session: aiohttp.ClientSession | None = None
+        self._gateway = Gateway(self._kernel.tokens, self._kernel.policies, self._require_enabled)
+
+    async def start(self) -> None:
+        """Take up yesterday's state, seed what is missing, and resume what was running."""
+        self._session = aiohttp.ClientSession(auto_decompress=False)
+
+    async def stop(self) -> None:
+        """End what runs, and close the store."""
+        if self._session:
+            await self._session.close()
+        self._kernel.store.close()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        return await self._gateway.handle(request)
+
+    def describe(self, request: web.BaseRequest) -> tuple[str, str]:
+        """(API name, method id) of a request."""
+        return self._gateway.describe(request)
+
+    def expire_tokens(self) -> None:
+        """Expire every access token now."""
+        self._kernel.tokens.expire_all()
+
+    def _require_enabled(self, api: Api, title: str) -> None:
+        """Refuse a call to an API that is off."""
