@@ -8,7 +8,9 @@ from aiohttp import web
 from wif_pipelines.sandbox.aws.endpoint import AwsEndpoint
 from wif_pipelines.sandbox.google.gateway import Gateway
 from wif_pipelines.sandbox.google.kernel import Kernel
-from wif_pipelines.sandbox.google.services import Api
+from wif_pipelines.sandbox.google.kms.keys import Keys
+from wif_pipelines.sandbox.google.seed import seed_keys
+from wif_pipelines.sandbox.google.serviceusage import ServiceUsage
 from wif_pipelines.sandbox.world import World
 
 
@@ -25,11 +27,15 @@ class GoogleCloud:
         self._kernel = Kernel(directory, world)
         self._aws = aws
         self._session: aiohttp.ClientSession | None = None
-        self._gateway = Gateway(self._kernel.tokens, self._kernel.policies, self._require_enabled)
+        usage = ServiceUsage(self._kernel)
+        self._keys = Keys(self._kernel)
+        self._gateway = Gateway(self._kernel.tokens, self._kernel.policies, usage.require_enabled)
+        self._gateway.serve(usage.handlers())
 
     async def start(self) -> None:
         """Take up yesterday's state, seed what is missing, and resume what was running."""
         self._session = aiohttp.ClientSession(auto_decompress=False)
+        seed_keys(self._kernel, self._keys)
 
     async def stop(self) -> None:
         """End what runs, and close the store."""
@@ -48,6 +54,3 @@ class GoogleCloud:
     def expire_tokens(self) -> None:
         """Expire every access token now."""
         self._kernel.tokens.expire_all()
-
-    def _require_enabled(self, api: Api, title: str) -> None:
-        """Refuse a call to an API that is off."""
