@@ -7,10 +7,16 @@ from aiohttp import web
 
 from wif_pipelines.sandbox.aws.endpoint import AwsEndpoint
 from wif_pipelines.sandbox.google.gateway import Gateway
+from wif_pipelines.sandbox.google.iam.accounts import Accounts
+from wif_pipelines.sandbox.google.iam.pools import Pools
+from wif_pipelines.sandbox.google.iam.signing import AccountKeys
+from wif_pipelines.sandbox.google.iamcredentials import Impersonation
 from wif_pipelines.sandbox.google.kernel import Kernel
 from wif_pipelines.sandbox.google.kms.keys import Keys
-from wif_pipelines.sandbox.google.seed import seed_keys
+from wif_pipelines.sandbox.google.kms.service import KeyManagement
+from wif_pipelines.sandbox.google.seed import seed_identity, seed_keys
 from wif_pipelines.sandbox.google.serviceusage import ServiceUsage
+from wif_pipelines.sandbox.google.sts.exchange import TokenExchange
 from wif_pipelines.sandbox.world import World
 
 
@@ -31,10 +37,16 @@ class GoogleCloud:
         self._keys = Keys(self._kernel)
         self._gateway = Gateway(self._kernel.tokens, self._kernel.policies, usage.require_enabled)
         self._gateway.serve(usage.handlers())
+        self._pools, self._accounts = Pools(self._kernel), Accounts(self._kernel)
+        account_keys = AccountKeys(directory / "account-keys", aws)
+        self._gateway.serve(TokenExchange(self._kernel, self._pools, aws, self._connections).handlers())
+        self._gateway.serve(Impersonation(self._kernel, self._accounts, account_keys).handlers())
+        self._gateway.serve(KeyManagement(self._kernel, self._keys).handlers())
 
     async def start(self) -> None:
         """Take up yesterday's state, seed what is missing, and resume what was running."""
         self._session = aiohttp.ClientSession(auto_decompress=False)
+        seed_identity(self._kernel, self._pools, self._accounts)
         seed_keys(self._kernel, self._keys)
 
     async def stop(self) -> None:
@@ -54,3 +66,8 @@ class GoogleCloud:
     def expire_tokens(self) -> None:
         """Expire every access token now."""
         self._kernel.tokens.expire_all()
+
+    def _connections(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("the local Google Cloud has not been started")
+        return self._session

@@ -1,0 +1,1 @@
+"""Identity and Access Management: pools, providers, service accounts, roles and their policies."""

@@ -1,0 +1,1 @@
+"""The token exchange: outside credentials in, federated access tokens out."""
