@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wif_pipelines.sandbox.google.descriptions import Description, Schema
+from wif_pipelines.sandbox.google.enum_numbers import KEY_ALGORITHMS, KEY_STATES
 from wif_pipelines.sandbox.google.errors import ApiError, bad_request
 
 _INTEGERS = {"int32", "uint32", "int64", "uint64"}
@@ -32,8 +33,8 @@ _FORMATS = {
     ),
     "google-duration": ("type.googleapis.com/google.protobuf.Duration", re.compile(r"-?\d+(\.\d{1,9})?s")),
 }
-# A description lists an enum's names in order but not its numbers; where a published proto skips numbers, they are here.
-_ENUM_NUMBERS = {
+# A description lists an enum's names in order, not its numbers; where a published proto skips numbers, they are here.
+_ENUM_NUMBERS = KEY_ALGORITHMS | {
     "ASYMMETRIC_SIGN": 5,
     "ASYMMETRIC_DECRYPT": 6,
     "RAW_ENCRYPT_DECRYPT": 7,
@@ -102,13 +103,20 @@ class Reader:
             raise _invalid(path, schema.get("id", "Map"), value)
         if "properties" not in schema:
             items = schema.get("additionalProperties", {"type": "any"})
-            return {k: self._value(v, items, f"{path}[{k}]" if path else k, partial) for k, v in value.items()}
+            removable = partial and self._service == "storage"
+            return {
+                k: None if v is None and removable else self._value(v, items, f"{path}[{k}]" if path else k, partial)
+                for k, v in value.items()
+            }
         known: Mapping[str, Schema] = schema["properties"]
         out: dict[str, Any] = {}
         for name, item in value.items():
             field = name if name in known else _camel_case(name)
             if field not in known:
                 raise _unknown(name, path)
+            if item is None and partial and self._service == "storage":
+                out[field] = None  # Cloud Storage takes a PATCH by its body alone, where null means: remove
+                continue
             if item is None or (known[field].get("readOnly") and not self._answers):
                 continue
             out[field] = self._value(item, known[field], f"{path}.{name}" if path else name, partial)
@@ -156,8 +164,9 @@ def _enum(value: Any, schema: Schema, path: str) -> str:
     if isinstance(value, str) and value in names:
         return value
     number = int(value) if isinstance(value, int) or (isinstance(value, str) and value.isdigit()) else None
+    numbers = KEY_STATES if "PENDING_GENERATION" in names else _ENUM_NUMBERS
     for index, name in enumerate(names):
-        if number is not None and _ENUM_NUMBERS.get(name, index) == number:
+        if number is not None and numbers.get(name, index) == number:
             return name
     raise _invalid(path, "TYPE_ENUM", value)
 

@@ -24,6 +24,8 @@ _BUCKET_ADMIN = {
     "storage.buckets.update",
 }
 _KEY_VIEW = {
+    "cloudkms.locations.get",
+    "cloudkms.locations.list",
     "cloudkms.keyRings.get",
     "cloudkms.keyRings.list",
     "cloudkms.cryptoKeys.get",
