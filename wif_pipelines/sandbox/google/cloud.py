@@ -14,8 +14,10 @@ from wif_pipelines.sandbox.google.iamcredentials import Impersonation
 from wif_pipelines.sandbox.google.kernel import Kernel
 from wif_pipelines.sandbox.google.kms.keys import Keys
 from wif_pipelines.sandbox.google.kms.service import KeyManagement
-from wif_pipelines.sandbox.google.seed import seed_identity, seed_keys
+from wif_pipelines.sandbox.google.seed import seed_identity, seed_keys, seed_transfer
 from wif_pipelines.sandbox.google.serviceusage import ServiceUsage
+from wif_pipelines.sandbox.google.storage.objects import Objects
+from wif_pipelines.sandbox.google.storagetransfer.service import StorageTransfer
 from wif_pipelines.sandbox.google.sts.exchange import TokenExchange
 from wif_pipelines.sandbox.world import World
 
@@ -35,6 +37,7 @@ class GoogleCloud:
         self._session: aiohttp.ClientSession | None = None
         usage = ServiceUsage(self._kernel)
         self._keys = Keys(self._kernel)
+        self._objects = Objects(self._kernel, self._keys)
         self._gateway = Gateway(self._kernel.tokens, self._kernel.policies, usage.require_enabled)
         self._gateway.serve(usage.handlers())
         self._pools, self._accounts = Pools(self._kernel), Accounts(self._kernel)
@@ -42,15 +45,20 @@ class GoogleCloud:
         self._gateway.serve(TokenExchange(self._kernel, self._pools, aws, self._connections).handlers())
         self._gateway.serve(Impersonation(self._kernel, self._accounts, account_keys).handlers())
         self._gateway.serve(KeyManagement(self._kernel, self._keys).handlers())
+        self._transfers = StorageTransfer(self._kernel, self._objects, aws)
+        self._gateway.serve(self._transfers.handlers())
 
     async def start(self) -> None:
         """Take up yesterday's state, seed what is missing, and resume what was running."""
         self._session = aiohttp.ClientSession(auto_decompress=False)
         seed_identity(self._kernel, self._pools, self._accounts)
         seed_keys(self._kernel, self._keys)
+        seed_transfer(self._kernel)
+        await self._transfers.start()
 
     async def stop(self) -> None:
         """End what runs, and close the store."""
+        await self._transfers.stop()
         if self._session:
             await self._session.close()
         self._kernel.store.close()

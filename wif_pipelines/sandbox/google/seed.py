@@ -88,3 +88,18 @@ def seed_keys(kernel: Kernel, keys: Keys) -> None:
         if keys.ensure(world.kms_key, rotation_days=90):
             agents = (f"serviceAccount:{world.storage_agent}", f"serviceAccount:{world.vertex_agent}")
             kernel.policies.bind(world.kms_key, _KEY_USER, *agents)
+
+
+def seed_transfer(kernel: Kernel) -> None:
+    """Let Storage Transfer's account write the landing bucket, and read manifests in it.
+
+    Written once: a grant that was taken away since stays away. The roles are those of
+    https://cloud.google.com/storage-transfer/docs/sink-cloud-storage.
+    """
+    world, written = kernel.world, kernel.store.collection("seeded")
+    with kernel.store.transaction():
+        if written.get("storagetransfer"):
+            return
+        for role in _BUCKET_ROLES:
+            kernel.policies.bind(f"buckets/{world.landing_bucket}", role, f"serviceAccount:{world.transfer_agent}")
+        written.put("storagetransfer", {"at": kernel.clock.now()})
