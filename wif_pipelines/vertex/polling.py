@@ -21,7 +21,7 @@ class Polling:
         deadline: How long to wait in all.
     """
 
-    first_wait: float = 1.0
+    first_wait: float = 0.3
     max_wait: float = 30.0
     deadline: timedelta = timedelta(hours=2)
 

@@ -16,7 +16,11 @@ def test_looks_until_it_is_done_and_tells_each_look() -> None:
     clock, told = SteppedClock(), list[int]()
     seen = iter([1, 2, 3, 4])
     found = look_until(
-        lambda: next(seen), done=lambda number: number == 3, polling=Polling(), clock=clock, on_look=told.append
+        lambda: next(seen),
+        done=lambda number: number == 3,
+        polling=Polling(first_wait=1.0),
+        clock=clock,
+        on_look=told.append,
     )
     assert found == 3
     assert told == [1, 2, 3]
