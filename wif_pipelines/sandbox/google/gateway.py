@@ -73,7 +73,7 @@ class Gateway:
             return web.json_response(body, status=error.code, headers=error.headers)
         except ConnectionError:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever went wrong, the caller gets an answer, and the log the cause
             _LOG.exception("%s %s failed", request.method, request.url.raw_path)
             fault = ApiError(500, "Internal error encountered.")
             return web.json_response(fault.as_json(), status=500)
