@@ -75,11 +75,11 @@ class Execution:
     def pause(self) -> None:
         """Hold everything where it is."""
         self._going.clear()
-        self._mark("PAUSED", expected="IN_PROGRESS")
+        self._mark("PAUSED", "QUEUED", "IN_PROGRESS")
 
     def resume(self) -> None:
         """Go on."""
-        self._mark("IN_PROGRESS", expected="PAUSED")
+        self._mark("IN_PROGRESS", "PAUSED")
         self._going.set()
 
     def cancel(self) -> None:
@@ -96,9 +96,9 @@ class Execution:
         self._stopping.set()
         self._going.set()
 
-    def _mark(self, status: str, *, expected: str = "") -> None:
+    def _mark(self, status: str, *expected: str) -> None:
         with self._lock:
-            if not expected or self._run.status == expected:
+            if self._run.status in expected:
                 self._run.metadata["status"] = status
                 self._runs.put(self._run)
 
@@ -109,7 +109,7 @@ class Execution:
 
     def _main(self) -> None:
         try:
-            self._mark("IN_PROGRESS", expected="QUEUED")
+            self._mark("IN_PROGRESS", "QUEUED")
             self._run.recount()
             self._sink.check()
             source = self._role.source(self._source_bucket)

@@ -171,6 +171,7 @@ class StorageTransfer:
             execution.resume()
         else:
             run.metadata["status"] = "IN_PROGRESS"
+            self._runs.put(run)
             self._launch(run)
         self._audit(call, f"{_RPC}.ResumeTransferOperation", run.name, {})
         return {}
