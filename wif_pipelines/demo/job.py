@@ -90,11 +90,10 @@ def _line(entry: dg.EventLogEntry) -> str | None:
 
 
 def _why(instance: dg.DagsterInstance, run_id: str) -> str:
-    """The innermost error of the first step that failed."""
+    """What the first step that failed raised, below Dagster's own wrapping."""
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
-        error = entry.get_dagster_event().step_failure_data.error
-        while error is not None and error.cause is not None:
-            error = error.cause
+        wrapped = entry.get_dagster_event().step_failure_data.error
+        error = wrapped.cause or wrapped if wrapped else None
         if error is not None:
             return f"{entry.step_key}: {error.message.strip()}"
     return f"The run {run_id} failed before its first step."
