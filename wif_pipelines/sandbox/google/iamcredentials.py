@@ -92,7 +92,7 @@ class Impersonation:
         key_id, signed = self._keys.sign_jwt(account["email"], claims)
         return {"keyId": key_id, "signedJwt": signed}
 
-    async def _allowed_locations(self, call: Call) -> dict[str, Any]:
+    async def _allowed_locations(self, _: Call) -> dict[str, Any]:
         # No location is ruled out; google-auth asks in the background and caches this.
         return {"locations": [], "encodedLocations": "0x0"}
 

@@ -104,6 +104,7 @@ _POOL_ADMIN = _POOL_VIEW | {
     for resource in ("workloadIdentityPools", "workloadIdentityPoolProviders", "workloadIdentityPoolProviderKeys")
     for verb in ("create", "update", "delete", "undelete")
 }
+_CUSTOM_ROLES = {f"iam.roles.{verb}" for verb in ("create", "get", "list", "update", "delete", "undelete")}
 _PROJECT_POLICY = {"resourcemanager.projects.getIamPolicy", "resourcemanager.projects.setIamPolicy"}
 _PROJECT_VIEW = {"resourcemanager.projects.get"}
 _SERVICE_VIEW = {"serviceusage.services.get", "serviceusage.services.list"}
@@ -158,6 +159,8 @@ _PREDEFINED: dict[str, frozenset[str]] = {
         "roles/iam.serviceAccountKeyAdmin": _KEYS_OF_ACCOUNTS,
         "roles/iam.workloadIdentityPoolAdmin": _POOL_ADMIN,
         "roles/iam.workloadIdentityPoolViewer": _POOL_VIEW,
+        "roles/iam.roleAdmin": _CUSTOM_ROLES,
+        "roles/iam.roleViewer": {"iam.roles.get", "iam.roles.list"},
         "roles/iam.securityReviewer": _POOL_VIEW
         | {
             "iam.serviceAccounts.get",

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Callable
 
 from wif_pipelines.sandbox.google.access.principal import Principal
 from wif_pipelines.sandbox.google.clock import Clock
@@ -26,6 +27,11 @@ class Tokens:
         self._issued = store.collection("access.tokens")
         self._store = store
         self._clock = clock
+        self._is_usable: Callable[[Principal], bool] = lambda _: True
+
+    def heed(self, is_usable: Callable[[Principal], bool]) -> None:
+        """Refuse the tokens of principals, such as a disabled account, for as long as `is_usable` says no."""
+        self._is_usable = is_usable
 
     def issue(self, principal: Principal, lifetime: float, *, prefix: str = "ya29.") -> str:
         """A new token for `principal` that lives `lifetime` seconds."""
@@ -38,15 +44,17 @@ class Tokens:
         """The caller behind an Authorization header.
 
         Raises:
-            ApiError: 401, when there is none, or the token is unknown or past its expiry.
+            ApiError: 401, when there is none, the token is unknown or past its expiry, or its principal is not usable.
         """
         if not authorization:
             raise ApiError(401, _MISSING, reason="required")
         scheme, _, token = authorization.partition(" ")
         entry = self._issued.get(_digest(token)) if scheme.lower() == "bearer" else None
-        if entry is None or entry["expires"] <= self._clock.time():
-            raise ApiError(401, _INVALID, headers={"WWW-Authenticate": 'Bearer realm="https://accounts.google.com/"'})
-        return Principal.from_document(entry["principal"])
+        if entry and entry["expires"] > self._clock.time():
+            principal = Principal.from_document(entry["principal"])
+            if self._is_usable(principal):
+                return principal
+        raise ApiError(401, _INVALID, headers={"WWW-Authenticate": 'Bearer realm="https://accounts.google.com/"'})
 
     def expire_all(self) -> int:
         """Expire every token now; returns how many were alive."""

@@ -19,10 +19,19 @@ class Accounts:
 
     def find(self, email_or_id: str) -> Document | None:
         """The account with this e-mail or unique id, in whichever project; None when there is none."""
-        for _, document in self._documents.list():
-            if email_or_id in (document["email"], document["uniqueId"]):
-                return document
-        return None
+        if "@" in email_or_id:
+            return self._documents.get(account_name(_project_of(email_or_id), email_or_id))
+        return next((found for _, found in self._documents.list() if found["uniqueId"] == email_or_id), None)
+
+    def usable(self, email: str) -> bool:
+        """False while an account of the project is disabled or gone: its tokens count no longer.
+
+        Accounts elsewhere, such as Google's own agents, are always usable.
+        """
+        if _project_of(email) != self._kernel.world.project:
+            return True
+        account = self.find(email)
+        return account is not None and not account.get("disabled")
 
     def of_project(self, project: str) -> list[Document]:
         """Every account of a project, given by id."""
@@ -75,3 +84,7 @@ def _unique_id(email: str, moment: str) -> str:
     """21 decimal digits, as Google's are; no two accounts share one, be they namesakes."""
     number = int.from_bytes(hashlib.sha256(f"{email} {moment}".encode()).digest()[:9], "big")
     return str(10**20 + number % 10**20)
+
+
+def _project_of(email: str) -> str:
+    return email.partition("@")[2].removesuffix(".iam.gserviceaccount.com")

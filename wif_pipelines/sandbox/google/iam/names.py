@@ -4,9 +4,6 @@ import re
 
 from wif_pipelines.sandbox.world import World
 
-PROVIDER_AUDIENCE = re.compile(
-    r"//iam\.googleapis\.com/projects/([^/]+)/locations/global/workloadIdentityPools/([^/]+)/providers/([^/]+)"
-)
 ACCOUNT_NAME = re.compile(r"projects/([^/]+)/serviceAccounts/([^/]+)")
 
 

@@ -38,6 +38,14 @@ class Pools:
         usable = all(it and it["state"] == "ACTIVE" and not it.get("disabled") for it in (pool, provider))
         return provider if usable else None
 
+    def usable(self, subject: str) -> bool:
+        """Whether tokens of a federated principal (`principal://…`) count: not while its pool is disabled or deleted.
+
+        https://cloud.google.com/iam/docs/reference/rest/v1/projects.locations.workloadIdentityPools
+        """
+        pool = self.get(subject.removeprefix("principal://iam.googleapis.com/").partition("/subject/")[0])
+        return bool(pool and pool["state"] == "ACTIVE" and not pool.get("disabled"))
+
     def children(self, parent: str, kind: str) -> list[Document]:
         """Pools of a location, or providers of a pool (`kind` is the last-but-one part of their names)."""
         prefix = f"{parent}/{kind}/"

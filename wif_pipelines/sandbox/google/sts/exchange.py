@@ -17,8 +17,6 @@ from wif_pipelines.sandbox.google.access.principal import Principal
 from wif_pipelines.sandbox.google.audit import DATA
 from wif_pipelines.sandbox.google.call import Call, Handlers
 from wif_pipelines.sandbox.google.errors import RPC_CODES
-from wif_pipelines.sandbox.google.iam.names import PROVIDER_AUDIENCE
-from wif_pipelines.sandbox.google.iam.pools import Pools
 from wif_pipelines.sandbox.google.kernel import Kernel
 from wif_pipelines.sandbox.google.store import Document
 from wif_pipelines.sandbox.google.sts.aws import AwsCredentials
@@ -31,6 +29,9 @@ from wif_pipelines.sandbox.google.sts.refusal import (
     invalid_target,
 )
 
+_PROVIDER_AUDIENCE = re.compile(
+    r"//iam\.googleapis\.com/projects/[^/]+/locations/global/workloadIdentityPools/[^/]+/providers/[^/]+"
+)
 _GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 _ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105
 _AWS = "urn:ietf:params:aws:token-type:aws4_request"
@@ -52,16 +53,20 @@ class TokenExchange:
 
     Args:
         kernel: Issues the tokens and keeps the audit log.
-        pools: Knows the providers.
+        find_provider: The provider of a name (by project number), when credentials may be exchanged at it now.
         aws: Answers for AWS.
         session: Gives the connections to AWS and to issuers.
     """
 
     def __init__(
-        self, kernel: Kernel, pools: Pools, aws: AwsEndpoint, session: Callable[[], aiohttp.ClientSession]
+        self,
+        kernel: Kernel,
+        find_provider: Callable[[str], Document | None],
+        aws: AwsEndpoint,
+        session: Callable[[], aiohttp.ClientSession],
     ) -> None:
         self._kernel = kernel
-        self._pools = pools
+        self._find_provider = find_provider
         self._aws = AwsCredentials(aws, session)
         self._oidc = OidcCredentials(kernel.clock, session)
 
@@ -102,17 +107,17 @@ class TokenExchange:
         return _Exchanged(Principal(principal.subject, principal.members, scopes=scopes), max(1, lifetime))
 
     def _provider(self, audience: str) -> Document:
-        found = PROVIDER_AUDIENCE.fullmatch(audience.removeprefix("https:"))
+        found = _PROVIDER_AUDIENCE.fullmatch(audience.removeprefix("https:"))
         if found is None:
             raise invalid_audience()
         # A project's id is well-formed here and yet names nothing: only its number does.
-        provider = self._pools.active(audience.removeprefix("https:").removeprefix("//iam.googleapis.com/"))
+        provider = self._find_provider(audience.removeprefix("https:").removeprefix("//iam.googleapis.com/"))
         if provider is None:
             raise invalid_target()
         return provider
 
     def _audit(self, call: Call, principal: Principal | None, refusal: ExchangeRefusedError | None) -> None:
-        """https://cloud.google.com/iam/docs/audit-logging/examples-workload-identity"""
+        """One entry an exchange, as in https://cloud.google.com/iam/docs/audit-logging/examples-workload-identity."""
         body = call.body
         shown = ("audience", "grantType", "requestedTokenType", "subjectTokenType")
         status = {"code": _rpc_code(refusal), "message": refusal.description} if refusal else None

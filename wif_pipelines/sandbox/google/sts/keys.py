@@ -11,6 +11,7 @@ from wif_pipelines.sandbox.google.sts.refusal import ExchangeRefusedError, inval
 
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
 _CACHED_SECONDS = 60.0
+_WELL_KNOWN = "/.well-known/openid-configuration"
 _LARGEST = 1024 * 1024
 
 
@@ -25,7 +26,8 @@ class IssuerKeys:
         """The JSON Web Keys against which a provider's tokens are verified.
 
         Raises:
-            ExchangeRefusedError: `invalid_grant`, when the issuer's discovery document or key set cannot be read in 5 s.
+            ExchangeRefusedError: `invalid_grant`, when the issuer's discovery document or key set
+                cannot be read in 5 s each.
         """
         oidc = provider["oidc"]
         if oidc.get("jwksJson"):
@@ -33,7 +35,7 @@ class IssuerKeys:
         issuer = oidc["issuerUri"]
         fetched, keys = self._found.get(issuer, (0.0, []))
         if time.monotonic() - fetched > _CACHED_SECONDS or not keys:
-            keys = await self._discover(oidc.get("discoveryUri") or issuer, issuer)
+            keys = await self._discover(oidc.get("discoveryUri") or issuer.rstrip("/") + _WELL_KNOWN, issuer)
             self._found[issuer] = (time.monotonic(), keys)
         return keys
 
@@ -43,7 +45,7 @@ class IssuerKeys:
 
     async def _discover(self, location: str, issuer: str) -> list[dict[str, Any]]:
         try:
-            document = await self._read(location.rstrip("/") + "/.well-known/openid-configuration")
+            document = await self._read(location)
             if document["issuer"] != issuer:
                 raise _unreachable()
             return list((await self._read(document["jwks_uri"]))["keys"])

@@ -29,8 +29,8 @@ class OidcCredentials:
         """The token's claims.
 
         Raises:
-            ExchangeRefusedError: `invalid_grant`: not a JWT, another issuer or audience, stale, or a signature that no key of the
-                issuer made.
+            ExchangeRefusedError: `invalid_grant`: not a JWT, another issuer or audience, stale, or a signature that
+                no key of the issuer made.
         """
         header, claims = _decoded(token)
         _check_issuer(claims, provider)

@@ -1,6 +1,6 @@
 """How the token exchange says no: OAuth's error shape, not google.rpc.Status.
 
-The texts were collected from real answers; those that nobody has published are worded here in the same manner, and say so.
+The texts were collected from real answers; those that nobody has published are worded in the same manner, and say so.
 https://datatracker.ietf.org/doc/html/rfc6749#section-5.2
 """
 
