@@ -5,6 +5,7 @@ from wif_pipelines.sandbox.google.iam.names import account_name
 from wif_pipelines.sandbox.google.iam.pools import Pools
 from wif_pipelines.sandbox.google.kernel import Kernel
 from wif_pipelines.sandbox.google.kms.keys import Keys
+from wif_pipelines.sandbox.google.storage.buckets import Buckets
 from wif_pipelines.sandbox.google.sts.mapping import DEFAULT_AWS_MAPPING
 from wif_pipelines.sandbox.world import World
 
@@ -88,6 +89,18 @@ def seed_keys(kernel: Kernel, keys: Keys) -> None:
         if keys.ensure(world.kms_key, rotation_days=90):
             agents = (f"serviceAccount:{world.storage_agent}", f"serviceAccount:{world.vertex_agent}")
             kernel.policies.bind(world.kms_key, _KEY_USER, *agents)
+
+
+def seed_buckets(kernel: Kernel, buckets: Buckets) -> None:
+    """The landing and the artefact bucket, in the project's region, under the customer's key, with uniform access."""
+    world = kernel.world
+    for name in (world.landing_bucket, world.artifact_bucket):
+        buckets.ensure(
+            name,
+            location=world.region,
+            encryption={"defaultKmsKeyName": world.kms_key},
+            iamConfiguration={"uniformBucketLevelAccess": {"enabled": True}, "publicAccessPrevention": "enforced"},
+        )
 
 
 def seed_transfer(kernel: Kernel) -> None:

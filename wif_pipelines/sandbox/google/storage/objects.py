@@ -5,7 +5,6 @@ Nothing of an object can be seen before it is committed, and a generation is nev
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import Any
 
 from wif_pipelines.sandbox.google.access.principal import Principal
@@ -19,6 +18,7 @@ from wif_pipelines.sandbox.google.storage.encryption import Encryption
 from wif_pipelines.sandbox.google.storage.naming import check_object_name
 from wif_pipelines.sandbox.google.storage.record import ObjectRecord, Preconditions
 from wif_pipelines.sandbox.google.storage.table import ObjectTable
+from wif_pipelines.sandbox.google.storage.writer import ObjectWriter
 
 BUCKETS = "storage.buckets"
 _OF_BUCKETS = ("storage.buckets.", "storage.objects.list", "storage.multipartUploads.list")
@@ -116,7 +116,7 @@ class Objects:
         crc32c: str | None = None,
         md5: str | None = None,
         body: BlobWriter | None = None,
-    ) -> "ObjectWriter":
+    ) -> ObjectWriter:
         """A new object, or a new generation of one; a context manager that forgets what was not committed.
 
         Args:
@@ -147,7 +147,9 @@ class Objects:
             "attributes": self._attributes(resource, attributes),
             "kms_key": self.key_version(resource, kms_key),
         }
-        return ObjectWriter(self, fields, demands, body or self.blobs.writer(), crc32c=crc32c, md5=md5)
+        return ObjectWriter(
+            self.publish, self.blobs, fields, demands, body or self.blobs.writer(), crc32c=crc32c, md5=md5
+        )
 
     def compose(
         self,
@@ -245,8 +247,8 @@ class Objects:
     def _chain(self, bucket: str) -> tuple[str, ...]:
         resource = self._buckets.get(bucket)
         world = self._kernel.world
-        own = resource is None or resource["projectNumber"] == world.project_number
-        return (f"buckets/{bucket}", f"projects/{world.project if own else resource['projectNumber']}")
+        number = resource["projectNumber"] if resource else world.project_number
+        return (f"buckets/{bucket}", f"projects/{world.project if number == world.project_number else number}")
 
     @staticmethod
     def _attributes(bucket: Mapping[str, Any], attributes: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -259,82 +261,6 @@ class Objects:
 
     def _now(self) -> str:
         return timestamp(self._kernel.clock.time())[:23] + "Z"
-
-
-class ObjectWriter:
-    """An object on its way in; made by `Objects.writer`."""
-
-    def __init__(
-        self,
-        objects: Objects,
-        fields: Mapping[str, Any],
-        demands: Preconditions,
-        body: BlobWriter,
-        *,
-        crc32c: str | None,
-        md5: str | None,
-    ) -> None:
-        self._objects = objects
-        self._fields = fields
-        self._demands = demands
-        self._body = body
-        self._expected = (crc32c, md5)
-        self._committed = False
-
-    def __enter__(self) -> "ObjectWriter":
-        """Itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Forget the body unless it was committed."""
-        if not self._committed:
-            self._body.discard()
-
-    @property
-    def size(self) -> int:
-        """Bytes written so far."""
-        return self._body.size
-
-    def write(self, data: bytes) -> None:
-        """Append to the body."""
-        self._body.write(data)
-
-    def expect(self, *, crc32c: str | None = None, md5: str | None = None) -> None:
-        """Name checksums that came after the body."""
-        self._expected = (crc32c or self._expected[0], md5 or self._expected[1])
-
-    def commit(self) -> ObjectRecord:
-        """Check what was written, and make it the live generation.
-
-        Raises:
-            ApiError: 400 when a checksum differs, 412 when a precondition no longer holds.
-        """
-        check_checksums(self._body.crc32c, self._body.md5, *self._expected)
-        sums = {"size": self._body.size, "crc32c": self._body.crc32c, "md5": self._body.md5}
-        segments = self._body.keep()
-        self._committed = True
-        try:
-            return self._objects.publish({**self._fields, **sums, "segments": segments}, self._demands)
-        except BaseException:
-            self._objects.blobs.drop(segments)
-            raise
-
-
-def check_checksums(crc32c: str, md5: str | None, said_crc32c: str | None, said_md5: str | None) -> None:
-    """Refuse a body that is not what its sender says.
-
-    Raises:
-        ApiError: 400.
-    """
-    if said_crc32c and said_crc32c != crc32c:
-        text = f'Provided CRC32C "{said_crc32c}" doesn\'t match calculated CRC32C "{crc32c}".'
-        raise ApiError(400, text, reason="invalid")
-    if said_md5 and md5 and said_md5 != md5:
-        raise ApiError(
-            400, f'Provided MD5 hash "{said_md5}" doesn\'t match calculated MD5 hash "{md5}".', reason="invalid"
-        )
 
 
 def forbidden(principal: Principal, permission: str, kind: str) -> ApiError:

@@ -85,7 +85,8 @@ class ObjectTable:
             versions: Noncurrent generations too.
             generation: Of the name `start`, only generations above this.
         """
-        where, values = "name >= ?", [start]
+        where = "name >= ?"
+        values: list[str | int] = [start]
         if versions and generation:
             where, values = "(name, generation) > (?, ?)", [start, generation]
         if end is not None:
@@ -118,10 +119,8 @@ def successor(prefix: str) -> str | None:
 
 
 def _record(row: tuple[Any, ...]) -> ObjectRecord:
-    metadata, attributes, segments = row[-3:]
-    return ObjectRecord(
-        *row[:-3],
-        metadata=json.loads(metadata) if metadata else {},
-        attributes=json.loads(attributes) if attributes else {},
-        segments=tuple(Segment(blob, size) for blob, size in json.loads(segments)),
-    )
+    values = dict(zip(_NAMES, row, strict=True))
+    for name in ("metadata", "attributes"):
+        values[name] = json.loads(values[name]) if values[name] else {}
+    values["segments"] = tuple(Segment(blob, size) for blob, size in json.loads(values["segments"]))
+    return ObjectRecord(**values)
