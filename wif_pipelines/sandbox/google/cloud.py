@@ -18,6 +18,7 @@ from wif_pipelines.sandbox.google.iamcredentials import Impersonation
 from wif_pipelines.sandbox.google.kernel import Kernel
 from wif_pipelines.sandbox.google.kms.keys import Keys
 from wif_pipelines.sandbox.google.kms.service import KeyManagement
+from wif_pipelines.sandbox.google.logging import Logging
 from wif_pipelines.sandbox.google.resourcemanager import Projects
 from wif_pipelines.sandbox.google.seed import seed_buckets, seed_identity, seed_keys, seed_transfer
 from wif_pipelines.sandbox.google.serviceusage import ServiceUsage
@@ -56,6 +57,7 @@ class GoogleCloud:
         self._gateway.serve(Projects(self._kernel).handlers())
         self._kernel.tokens.heed(self._is_usable)
         self._gateway.serve(KeyManagement(self._kernel, self._keys).handlers())
+        self._gateway.serve(Logging(self._kernel).handlers())
         self._storage = CloudStorage(self._kernel, self._objects, self._gateway.authenticate, usage.require_enabled)
         self._gateway.serve(self._storage.handlers())
         self._gateway.serve_raw("storage", self._storage.serve_raw, self._storage.describe)
