@@ -1,9 +1,9 @@
 """Cloud Logging's query language, as far as audit entries need it.
 
-https://cloud.google.com/logging/docs/view/logging-query-language: comparisons of fields (= != < <= > >= : =~ !~), lists
-of values in parentheses, text anywhere in the entry, `log_id()`, AND, OR, NOT (or a minus) and parentheses. As there,
-OR binds closer than AND, text is compared without regard to case (except by a regular expression), and a comparison with
-a field that an entry does not have is false. Other functions are refused.
+https://cloud.google.com/logging/docs/view/logging-query-language has the whole of it; here are comparisons of fields
+(= != < <= > >= : =~ !~), lists of values in parentheses, text anywhere in the entry, `log_id()`, AND, OR, NOT (or a
+minus) and parentheses. As there, OR binds closer than AND, text is compared without regard to case (except by a regular
+expression), and a comparison with a field that an entry does not have is false. Other functions are refused.
 """
 
 import datetime
