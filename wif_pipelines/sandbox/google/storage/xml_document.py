@@ -11,7 +11,8 @@ from aiohttp import web
 
 from wif_pipelines.sandbox.google.errors import ApiError
 
-NAMESPACE = "http://doc.s3.amazonaws.com/2006-03-01"
+_NAMESPACE = "http://doc.s3.amazonaws.com/2006-03-01"
+_UPLOADS_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"  # multipart uploads came later, with another one
 Content: TypeAlias = "str | int | bool | Iterable[tuple[str, Content]]"
 
 _ERRORS = {
@@ -41,8 +42,9 @@ def element(name: str, content: Content) -> str:
 
 def document(root: str, content: Iterable[tuple[str, Content]], *, status: int = 200) -> web.Response:
     """An answer in the XML API's namespace."""
+    namespace = _UPLOADS_NAMESPACE if "Multipart" in root or "Parts" in root else _NAMESPACE
     inner = "".join(element(*child) for child in content)
-    text = f"<?xml version='1.0' encoding='UTF-8'?><{root} xmlns='{NAMESPACE}'>{inner}</{root}>"
+    text = f"<?xml version='1.0' encoding='UTF-8'?><{root} xmlns='{namespace}'>{inner}</{root}>"
     return web.Response(status=status, text=text, content_type="application/xml", charset="UTF-8")
 
 
