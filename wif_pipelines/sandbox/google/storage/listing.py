@@ -12,7 +12,7 @@ from wif_pipelines.sandbox.google.errors import ApiError
 from wif_pipelines.sandbox.google.storage.record import ObjectRecord
 from wif_pipelines.sandbox.google.storage.table import ObjectTable, successor
 
-_SMALL, _LARGE = 16, 1001
+_SMALL, _LARGE = 2, 1001
 
 
 @dataclass(frozen=True)
