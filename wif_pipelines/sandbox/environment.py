@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wif_pipelines.sandbox.world import World
 
-__all__ = ["environment_of", "write_credentials"]
+__all__ = ["environment_of", "way_in", "write_credentials"]
 
 _HERE = "localhost,127.0.0.1,::1"
 _BUNDLE_VARIABLES = (
@@ -21,6 +21,21 @@ _BUNDLE_VARIABLES = (
     "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
     "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
 )
+
+
+def way_in(*, bundle: Path, port: int) -> dict[str, str]:
+    """The proxy and the authority alone, for a process that has an identity by other means.
+
+    Args:
+        bundle: the authority's PEM file.
+        port: of the front, on 127.0.0.1.
+    """
+    proxy = f"http://127.0.0.1:{port}"
+    return {
+        **dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), proxy),
+        **dict.fromkeys(("NO_PROXY", "no_proxy"), _HERE),
+        **dict.fromkeys(_BUNDLE_VARIABLES, str(bundle)),
+    }
 
 
 def environment_of(
@@ -39,11 +54,8 @@ def environment_of(
     Returns:
         Names and values. They hold the session's secret: hand them to a process, never to a file.
     """
-    proxy = f"http://127.0.0.1:{port}"
     return {
-        **dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), proxy),
-        **dict.fromkeys(("NO_PROXY", "no_proxy"), _HERE),
-        **dict.fromkeys(_BUNDLE_VARIABLES, str(bundle)),
+        **way_in(bundle=bundle, port=port),
         "AWS_ACCESS_KEY_ID": session["access_key_id"],
         "AWS_SECRET_ACCESS_KEY": session["secret_access_key"],
         "AWS_SESSION_TOKEN": session["session_token"],

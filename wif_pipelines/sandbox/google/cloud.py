@@ -1,12 +1,15 @@
 """The local Google Cloud, put together: the kernel, the services on it, and the gateway in front."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from aiohttp import web
 
 from wif_pipelines.sandbox.aws.endpoint import AwsEndpoint
 from wif_pipelines.sandbox.google.access.principal import Principal
+from wif_pipelines.sandbox.google.aiplatform.service import VertexAI
 from wif_pipelines.sandbox.google.gateway import Gateway
 from wif_pipelines.sandbox.google.iam.accounts import Accounts
 from wif_pipelines.sandbox.google.iam.custom_roles import Roles
@@ -63,6 +66,8 @@ class GoogleCloud:
         self._gateway.serve_raw("storage", self._storage.serve_raw, self._storage.describe)
         self._transfers = StorageTransfer(self._kernel, self._objects, aws)
         self._gateway.serve(self._transfers.handlers())
+        self._vertex = VertexAI(self._kernel, self._keys, self._objects)
+        self._gateway.serve(self._vertex.handlers())
 
     async def start(self) -> None:
         """Take up yesterday's state, seed what is missing, and resume what was running."""
@@ -72,9 +77,11 @@ class GoogleCloud:
         seed_buckets(self._kernel, self._storage.buckets)
         seed_transfer(self._kernel)
         await self._transfers.start()
+        await self._vertex.start()
 
     async def stop(self) -> None:
         """End what runs, and close the store."""
+        await self._vertex.stop()
         await self._transfers.stop()
         if self._session:
             await self._session.close()
@@ -87,6 +94,14 @@ class GoogleCloud:
     def describe(self, request: web.BaseRequest) -> tuple[str, str]:
         """(API name, method id) of a request."""
         return self._gateway.describe(request)
+
+    def register_image(self, uri: str, entry: Mapping[str, Any]) -> None:
+        """Let a container image's URI stand for a local command.
+
+        Raises:
+            ValueError: when the entry is not {command, args, cwd, environment}.
+        """
+        self._vertex.register_image(uri, entry)
 
     def expire_tokens(self) -> None:
         """Expire every access token now."""

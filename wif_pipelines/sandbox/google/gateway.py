@@ -22,6 +22,8 @@ from wif_pipelines.sandbox.google.services import Api, api_of
 
 _LOG = logging.getLogger(__name__)
 _JSON_BODY_LIMIT = 32 * 1024 * 1024
+# Carries a google.api.HttpBody: over REST the body is whatever the client posts, and its service reads it.
+_ANY_BODY = {"GoogleCloudAiplatformV1RawPredictRequest"}
 _FRONT_END_PARAMETERS = {"$alt", "alt", "$.xgafv", "uploadType", "upload_id", "upload_protocol", "key", "access_token"}
 
 
@@ -108,7 +110,7 @@ class Gateway:
     ) -> Call:
         params = _query(request, match.method, description, lenient=api.lenient)
         body: dict[str, Any] = {}
-        if match.method.body is not None and not match.upload:
+        if match.method.body is not None and not match.upload and match.method.body.get("$ref") not in _ANY_BODY:
             parsed = await _json_body(request)
             body = Reader(description).read(parsed, match.method.body, partial=request.method == "PATCH")
         return Call(match.method, match.path_params | params, body, request, caller, self._policies, match.upload)

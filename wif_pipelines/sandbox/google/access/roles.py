@@ -141,6 +141,11 @@ _PREDEFINED: dict[str, frozenset[str]] = {
         },
         "roles/aiplatform.user": _VERTEX_USE | _PROJECT_VIEW,
         "roles/aiplatform.admin": _VERTEX_USE | _PROJECT_VIEW,
+        "roles/aiplatform.serviceAgent": _OBJECT_READ | _OBJECT_WRITE | {"storage.buckets.get"},
+        "roles/aiplatform.customCodeServiceAgent": _OBJECT_READ
+        | _OBJECT_WRITE
+        | _UPLOADS
+        | {"storage.buckets.get", "storage.buckets.list"},
         "roles/aiplatform.viewer": {p for p in _VERTEX_USE if p.endswith((".get", ".list"))},
         "roles/iam.serviceAccountUser": {
             "iam.serviceAccounts.actAs",
