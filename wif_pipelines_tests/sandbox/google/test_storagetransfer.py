@@ -5,8 +5,11 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import boto3
+import google.auth
 import pytest
 from google.api_core import exceptions
 from google.cloud import storage
@@ -429,3 +432,102 @@ def test_a_job_for_once_runs_by_itself(
 )
 def test_a_schedule_says_when(schedule: dict[str, Any], latest: float | None, due: float | None) -> None:
     assert next_run({"scheduleStartDate": TODAY, **schedule}, NOON, latest) == due
+
+
+def test_nothing_arrives_under_a_key_that_is_disabled(
+    sandbox: Sandbox,
+    client: StorageTransferServiceClient,
+    job: dict[str, Any],
+    sink: Any,
+    put: Callable[..., None],
+    administrator: Any,
+) -> None:
+    from google.cloud import kms_v1
+
+    world, keys = sandbox.world, kms_v1.KeyManagementServiceClient(transport="rest", credentials=administrator)
+    ring = world.kms_key.partition("/cryptoKeys/")[0]
+    wanted = {"purpose": kms_v1.CryptoKey.CryptoKeyPurpose.ENCRYPT_DECRYPT}
+    request = {"parent": ring, "crypto_key_id": f"sink-{uuid.uuid4().hex[:8]}", "crypto_key": wanted}
+    key = keys.create_crypto_key(request=request)
+    role = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
+    binding = {"role": role, "members": [f"serviceAccount:{world.storage_agent}"]}
+    keys.set_iam_policy(request={"resource": key.name, "policy": {"bindings": [binding]}})
+    sink.default_kms_key_name = key.name
+    sink.patch()
+    version = {"name": key.primary.name, "state": kms_v1.CryptoKeyVersion.CryptoKeyVersionState.DISABLED}
+    keys.update_crypto_key_version(request={"crypto_key_version": version, "update_mask": {"paths": ["state"]}})
+    put("exports/a.csv")
+
+    operation, found = create_and_run(client, job)
+
+    assert names(sink) == []
+    assert (found.status.name, operation.error.code) == ("FAILED", Code.FAILED_PRECONDITION)
+    assert f"{key.name} is disabled" in operation.error.message
+
+
+def test_what_a_job_logs_is_in_cloud_logging(
+    client: StorageTransferServiceClient,
+    job: dict[str, Any],
+    sink: Any,
+    put: Callable[..., None],
+    as_administrator: Any,
+) -> None:
+    put("exports/a.csv", "exports/b.csv")
+    job["logging_config"] = {"log_actions": ["COPY"], "log_action_states": ["SUCCEEDED"]}
+    operation, _ = create_and_run(client, job)
+
+    log = f"projects/{job['project_id']}/logs/storagetransfer.googleapis.com%2Ftransfer_activity"
+    wanted = f'logName="{log}" AND jsonPayload.operation="{operation.name}"'
+    body = {"resourceNames": [f"projects/{job['project_id']}"], "filter": wanted}
+    answer = as_administrator.post("https://logging.googleapis.com/v2/entries:list", json=body)
+
+    entries = answer.json()["entries"]
+    found = {entry["jsonPayload"]["destinationObject"]["gcsObject"]["objectKey"] for entry in entries}
+    assert found == {"landing/a.csv", "landing/b.csv"}
+    assert {entry["severity"] for entry in entries} == {"INFO"}
+    assert {entry["resource"]["labels"]["job_id"] for entry in entries} == {job["name"]}
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_after_the_sandbox_was_down(
+    tmp_path: Path, sandbox_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 400
+
+    def enter(running: Sandbox) -> tuple[StorageTransferServiceClient, Any]:
+        for name, value in running.environment(session_name="tests").items():
+            monkeypatch.setenv(name, value)
+        credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+        client = StorageTransferServiceClient(transport="rest", credentials=credentials)
+        bucket = storage.Client(project=running.world.project, credentials=credentials).bucket(
+            running.world.landing_bucket
+        )
+        return client, bucket
+
+    with Sandbox(tmp_path) as first:
+        world = first.world
+        client, _ = enter(first)
+        s3 = boto3.client("s3")
+        for number in range(count):
+            s3.put_object(Bucket=world.source_bucket, Key=f"exports/{number}.csv", Body=b"clinic,value\n7,1\n")
+        source = {"bucket_name": world.source_bucket, "path": "exports/", "role_arn": world.transfer_role_arn}
+        spec = {"aws_s3_data_source": source, "gcs_data_sink": {"bucket_name": world.landing_bucket}}
+        job = {"project_id": world.project, "name": "transferJobs/long", "status": "ENABLED", "transfer_spec": spec}
+        client.create_transfer_job({"transfer_job": job})
+        name = run(client, job)
+        deadline = time.monotonic() + 30
+        while look(client, name)[1].counters.objects_copied_to_sink == 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        half = look(client, name)[1].counters.objects_copied_to_sink
+    with Sandbox(tmp_path) as second:
+        client, landing = enter(second)
+        _, found = finish(client, name)
+        objects = names(landing)
+
+    assert 0 < half < count
+    assert found.status.name == "SUCCESS"
+    counters = found.counters
+    assert counters.objects_copied_to_sink + counters.objects_from_source_skipped_by_sync == count
+    assert counters.objects_found_from_source == counters.objects_copied_to_sink
+    assert counters.objects_copied_to_sink > half
+    assert len(objects) == count
