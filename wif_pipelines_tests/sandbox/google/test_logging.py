@@ -20,6 +20,13 @@ SUBJECT = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _no_metadata_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client looks for one with every entry that it reads; without this it waits for the name to be resolved."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Loopback]:
     with loopback(tmp_path, HOST) as running:
