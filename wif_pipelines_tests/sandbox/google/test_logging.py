@@ -200,6 +200,11 @@ def test_what_is_written_is_read_and_its_log_is_listed(written: Loopback, reader
             "resource": {"type": "global"},
         },
         {"logName": "projects/sandbox-project/logs/x"},
+        {
+            "logName": "projects/sandbox-project/logs/x",
+            "resource": {"type": "global"},
+            "timestamp": "2026-13-41T00:00:00Z",
+        },
     ],
 )
 def test_entries_that_cannot_be_written_are_refused(cloud: Loopback, reader: Any, entry: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import datetime
 from typing import Any
 
 from wif_pipelines.sandbox.google.clock import timestamp
+from wif_pipelines.sandbox.google.errors import bad_request
 from wif_pipelines.sandbox.google.kernel import Kernel
 from wif_pipelines.sandbox.google.kms.material import Material
 from wif_pipelines.sandbox.google.kms.names import version_name
@@ -151,8 +152,15 @@ def seconds(duration: str) -> float:
 
 
 def moment(time: str) -> float:
-    """Seconds since the epoch of an RFC 3339 time."""
-    return datetime.datetime.fromisoformat(time).timestamp()
+    """Seconds since the epoch of an RFC 3339 time.
+
+    Raises:
+        ApiError: 400 for a day or hour that does not exist; the front end has checked no more than the form.
+    """
+    try:
+        return datetime.datetime.fromisoformat(time).timestamp()
+    except ValueError:
+        raise bad_request(f'Invalid value (type.googleapis.com/google.protobuf.Timestamp), "{time}"') from None
 
 
 def _sortable(key: str, number: int) -> str:
