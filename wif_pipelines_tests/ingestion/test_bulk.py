@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from wif_pipelines.compliance import Cloud, check
-from wif_pipelines.errors import ComplianceError, ConflictError, NotFoundError, TransferError
+from wif_pipelines.errors import ComplianceError, ConflictError, NotFoundError, WifError
 from wif_pipelines.identity import WorkloadIdentity, clients
 from wif_pipelines.ingestion import bulk
 from wif_pipelines.ingestion.bulk_job import BulkRoute, preflight_policies, trust_policy
@@ -149,7 +149,7 @@ def test_a_role_that_does_not_trust_google_is_told_with_the_remedy(
     put({"a.csv": b"x"})
     stranger = replace(route, role_arn=sandbox.world.workload_role_arn)
     manifest = staged(plan_batch(listed(), ends, routing=BULK))
-    with pytest.raises(TransferError) as caught:
+    with pytest.raises(WifError) as caught:  # the service looks when the job is made, and again when it runs
         finished(client, bulk.launch(client, stranger, manifest)).raise_for_failure()
     assert "AssumeRoleWithWebIdentity" in caught.value.message
     assert "trust policy" in caught.value.remedy

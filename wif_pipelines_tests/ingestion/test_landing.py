@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from wif_pipelines.ingestion.evidence import Proof
 from wif_pipelines.ingestion.inventory import SourceObject
 from wif_pipelines.ingestion.landing import AS_USUAL, BulkService, IngestOptions, ingest
 from wif_pipelines.ingestion.plan import Routing
+from wif_pipelines.ingestion.proxy import ProxyOptions
 from wif_pipelines.ingestion.sink import list_sink
 from wif_pipelines.sandbox.lifecycle import Sandbox
 from wif_pipelines_tests.ingestion.conftest import Put
@@ -143,4 +145,17 @@ def test_a_batch_that_is_killed_is_completed_by_the_next_run(
         landed = len(there)
     final = ingest(listed(), ends)
     assert len(final.copied) == 120 - landed
+    assert content_of() == contents
+
+
+def test_two_workers_on_one_batch_do_each_other_no_harm(
+    put: Put, listed: Listed, ends: Ends, content_of: Contents
+) -> None:
+    contents = {f"{number}": noise(2000, str(number)) for number in range(40)} | {"large": noise(6_000_000)}
+    put(contents)
+    batch = listed()
+    how = replace(AS_USUAL, proxy=ProxyOptions(concurrency=4, whole_bytes=1_000_000, part_bytes=5 * 2**20))
+    with ThreadPoolExecutor(2) as pool:
+        landings = list(pool.map(lambda _: ingest(batch, ends, how), range(2)))
+    assert all(landing.report.ok and landing.report.objects == 41 for landing in landings)
     assert content_of() == contents
