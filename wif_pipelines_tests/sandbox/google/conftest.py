@@ -39,19 +39,25 @@ def aws_credentials(
     url = f"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{service_account}:generateAccessToken"
     return google.auth.aws.Credentials(
         audience=f"//iam.googleapis.com/{provider_name}",
-        subject_token_type="urn:ietf:params:aws:token-type:aws4_request",  # noqa: S106
+        subject_token_type="urn:ietf:params:aws:token-type:aws4_request",
         aws_security_credentials_supplier=KeysOf(environment),
         service_account_impersonation_url=url if service_account else None,
         scopes=[SCOPE],
     )
 
 
+@pytest.fixture(scope="session")
+def operator_environment(sandbox: Sandbox) -> dict[str, str]:
+    """The variables of a process that wears the operator's role; they are not set in this one."""
+    return sandbox.environment(role=sandbox.world.operator_role, session_name="tests")
+
+
 @pytest.fixture
-def administrator(sandbox: Sandbox, sandbox_environment: dict[str, str], _operator_environment: dict[str, str]) -> Any:
+def administrator(sandbox: Sandbox, sandbox_environment: dict[str, str], operator_environment: dict[str, str]) -> Any:
     """Credentials of the project's owner: the AWS operator as `admin@`."""
     world = sandbox.world
     email = f"{ADMINISTRATOR}@{world.project}.iam.gserviceaccount.com"
-    return aws_credentials(_operator_environment, f"{world.pool_name}/providers/{OPERATOR_PROVIDER}", email)
+    return aws_credentials(operator_environment, f"{world.pool_name}/providers/{OPERATOR_PROVIDER}", email)
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ def checked_policy(body: Mapping[str, Any]) -> dict[str, Any]:
     """The policy of a SetIamPolicyRequest.
 
     Raises:
-        ApiError: 400 when there is none, or a role or member is not well-formed. Whether a member exists is not checked,
-            nor is whether anything speaks for a principalSet.
+        ApiError: 400 when there is none, or a role or member is not well-formed. Whether a member exists is not
+            checked, nor is whether anything speaks for a principalSet.
     """
     policy = body.get("policy")
     if policy is None:
