@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -153,6 +154,30 @@ class Sandbox:
             port=self.address.port,
             session=session,
         )
+
+    def register_image(
+        self,
+        image: str,
+        command: Sequence[str],
+        *,
+        args: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+    ) -> None:
+        """Let a container image stand for a local command, for training and serving; it stays over restarts.
+
+        Args:
+            image: its URI.
+            command: its entry point.
+            args: its default arguments.
+            environment: its variables.
+            cwd: where it starts; an empty directory of its own when None.
+
+        Raises:
+            ControlError: when the sandbox is gone, or the command is empty.
+        """
+        entry = {"command": list(command), "args": list(args), "environment": dict(environment or {})}
+        self.control.call("POST", "/images", {"image": image, **entry, **({"cwd": cwd} if cwd else {})})
 
     def expire_tokens(self) -> None:
         """Make every Google access token that is out invalid, now.

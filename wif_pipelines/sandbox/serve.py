@@ -12,6 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from wif_pipelines.sandbox.aws.issuer import ensure_issuer_key
 from wif_pipelines.sandbox.aws.process import AwsProcess, AwsProcessError, AwsSession
@@ -71,14 +72,21 @@ class _Server:
             )
             stack.push_async_callback(_bounded, "Google", google.stop)
             await google.start()
-            front = self._front(Dispatcher(google, relay, faults := FaultBook()), relay, faults)
+            dispatcher = Dispatcher(google, relay, faults := FaultBook())
+            front = self._front(dispatcher, relay, faults, google.register_image)
             stack.push_async_callback(_bounded, "the front", front.stop)
             self._directory.publish(await front.start())
             _LOGGER.info("The sandbox is up")
             await self._until_told()
             self._directory.withdraw()
 
-    def _front(self, dispatcher: Dispatcher, relay: AwsRelay, faults: FaultBook) -> Front:
+    def _front(
+        self,
+        dispatcher: Dispatcher,
+        relay: AwsRelay,
+        faults: FaultBook,
+        register_image: Callable[[str, dict[str, Any]], None],
+    ) -> Front:
         async def assume_role(arn: str, name: str, seconds: int) -> AwsSession:
             return await self._aws.assume_role(relay.session, arn, name, seconds)
 
@@ -89,6 +97,7 @@ class _Server:
             assume_role=assume_role,
             expire_tokens=dispatcher.expire_tokens,
             shutdown=self._stopping.set,
+            register_image=register_image,
         )
         return Front(Authority(self._directory.path), dispatcher.handle, control.handle)
 

@@ -41,6 +41,7 @@ class Control:
         assume_role: AssumeRole,
         expire_tokens: Callable[[], Awaitable[None]],
         shutdown: Callable[[], None],
+        register_image: Callable[[str, dict[str, Any]], None] | None = None,
     ) -> None:
         self._token = token
         self._world = world
@@ -48,6 +49,7 @@ class Control:
         self._assume_role = assume_role
         self._expire_tokens = expire_tokens
         self._shutdown = shutdown
+        self._register_image = register_image
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one plain request."""
@@ -66,7 +68,7 @@ class Control:
         except (AwsProcessError, aiohttp.ClientError) as error:
             return _error(502, str(error))
 
-    async def _route(self, request: web.BaseRequest) -> web.Response:
+    async def _route(self, request: web.BaseRequest) -> web.Response:  # noqa: PLR0911 - a table
         match request.method, request.path.strip("/").split("/"):
             case "GET", [""]:
                 return _answer({"status": "ok", "pid": os.getpid(), "world": dataclasses.asdict(self._world)})
@@ -76,6 +78,10 @@ class Control:
                 return await self._open_session(json.loads(await request.read()))
             case "POST", ["expire-tokens"]:
                 await self._expire_tokens()
+                return _answer({})
+            case "POST", ["images"] if self._register_image:
+                wanted = json.loads(await request.read())
+                self._register_image(str(wanted.pop("image")), wanted)
                 return _answer({})
             case "POST", ["shutdown"]:
                 self._shutdown()
