@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote_plus, urlsplit
 from xml.etree import ElementTree as ET
 
 import aiohttp
@@ -64,7 +64,8 @@ class AwsCredentials:
 
 def _signed_request(token: str) -> tuple[str, str, dict[str, str]]:
     try:
-        request = json.loads(token if token.lstrip().startswith("{") else unquote(token))
+        # Go writes a space as "+" here, Python as "%20"; neither leaves a plus sign of its own unescaped.
+        request = json.loads(token if token.lstrip().startswith("{") else unquote_plus(token))
     except json.JSONDecodeError as error:
         where = f"line {error.lineno - 1}:{error.colno - 1}"
         raise invalid_grant(f"Invalid format of AWS credentials:Error at {where}: {error.msg}") from None
