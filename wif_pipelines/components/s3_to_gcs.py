@@ -15,6 +15,7 @@ class S3ToGcs(dg.Component, dg.Model, dg.Resolvable):
 
     Attributes:
         name: The pipeline's name and its assets' key prefix.
+        group: Under which the UI shows the assets; the name when empty.
         source_bucket: S3 bucket.
         source_prefix: Only keys below it; empty for all.
         sink_bucket: Cloud Storage bucket.
@@ -32,6 +33,7 @@ class S3ToGcs(dg.Component, dg.Model, dg.Resolvable):
     source_bucket: str
     sink_bucket: str
     kms_key: str
+    group: str = ""
     source_prefix: str = ""
     sink_prefix: str = ""
     bulk_object_mib: int = 1024
@@ -45,6 +47,7 @@ class S3ToGcs(dg.Component, dg.Model, dg.Resolvable):
         """The pipeline's assets, its weekly job with a schedule, and its sensor."""
         pipeline = IngestionPipeline(
             name=self.name,
+            group=self.group or self.name,
             source_bucket=self.source_bucket,
             source_prefix=self.source_prefix,
             sink_bucket=self.sink_bucket,

@@ -14,6 +14,7 @@ class VertexModel(dg.Component, dg.Model, dg.Resolvable):
 
     Attributes:
         name: The model's id, and its assets' key prefix.
+        group: Under which the UI shows the assets; the name when empty.
         dataset: Key of the verified dataset, such as `exports/verified_dataset`.
         training_image: Container that trains; it gets `AIP_TRAINING_DATA_URI` beside Vertex AI's own variables.
         serving_image: Container that serves.
@@ -41,6 +42,7 @@ class VertexModel(dg.Component, dg.Model, dg.Resolvable):
     endpoint_id: str
     smoke_file: str
     smoke_label: str
+    group: str = ""
     smoke_ignored: Sequence[str] = ()
     smoke_rows: int = 12
     smoke_needed: float = 0.75
@@ -54,6 +56,7 @@ class VertexModel(dg.Component, dg.Model, dg.Resolvable):
         assets = model_assets(
             ModelPipeline(
                 name=self.name,
+                group=self.group or self.name,
                 dataset=dataset,
                 training_image=self.training_image,
                 serving_image=self.serving_image,

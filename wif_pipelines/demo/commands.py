@@ -1,5 +1,6 @@
 """`wif demo` and `wif ui`."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ _instance = click.option(
     show_default=True,
     help="Where the Dagster instance of the demo is kept.",
 )
+_PIPED_WIDTH = 140
 _AFTERWARDS = """
 Next:
   make ui      the same local cloud in the Dagster UI, with this run in it, ready to launch more
@@ -39,7 +41,9 @@ A real account: set the WIF_* variables to its names (see README.md) and start `
 @_instance
 def demo(directory: Path, instance: Path) -> None:
     """Run the main job in the local cloud: S3, Cloud Storage, training, a served model. Then say what happened."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPED_WIDTH
     started = time.monotonic()
 
     def tell(line: str) -> None:
@@ -70,24 +74,23 @@ def ui(directory: Path, instance: Path, port: int) -> None:
         place.enter(variables)
         _fill(sandbox, click.echo)
         click.echo(f"The Dagster UI comes up on http://127.0.0.1:{port} (Ctrl-C ends it).")
-        command = [
-            sys.executable,
-            "-m",
-            "dagster",
-            "dev",
-            "-w",
-            str(place.workspace()),
-            "-h",
-            "127.0.0.1",
-            "-p",
-            str(port),
-        ]
-        served = subprocess.Popen(command, env=variables)  # noqa: S603 - our own interpreter and arguments
+        dagster_dev = [sys.executable, "-m", "dagster", "dev", "-w", str(place.workspace())]
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        served = subprocess.Popen([*dagster_dev, "-h", "127.0.0.1", "-p", str(port)], env=variables)  # noqa: S603 - ours
         try:
-            status = served.wait()
+            sys.exit(served.wait())
         except KeyboardInterrupt:
-            status = served.wait(timeout=30)
-    sys.exit(0 if status in {0, -2, 130} else status)
+            _end(served)
+
+
+def _end(served: "subprocess.Popen[bytes]") -> None:
+    """Stop what a Ctrl-C in a terminal has already told to stop, and what only we were told to stop."""
+    served.send_signal(signal.SIGINT)
+    try:
+        served.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        served.kill()
+        served.wait(timeout=10)
 
 
 def _fill(sandbox: Sandbox, tell: Callable[[str], object]) -> None:

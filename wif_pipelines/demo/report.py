@@ -47,7 +47,7 @@ def _moved(facts: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
 
 def _identity(lines: list[str]) -> list[tuple[str, str]]:
     exchanges = sum(line.startswith("exchange ") for line in lines)
-    rows = [("token exchanges", f"{exchanges}, and {len(lines) - exchanges} impersonations; keys: none")]
+    rows = [("token exchanges", f"{exchanges}; impersonations: {len(lines) - exchanges}; static keys: none")]
     return rows + [("who became whom", line.partition(": ")[2]) for line in dict.fromkeys(lines)]
 
 

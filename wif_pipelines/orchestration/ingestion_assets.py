@@ -39,6 +39,7 @@ class IngestionPipeline:
 
     Attributes:
         name: The pipeline's name and its assets' key prefix.
+        group: Under which the UI shows the assets.
         source_bucket: S3 bucket.
         source_prefix: Only keys below it; empty for all.
         sink_bucket: Cloud Storage bucket.
@@ -49,6 +50,7 @@ class IngestionPipeline:
     """
 
     name: str
+    group: str
     source_bucket: str
     source_prefix: str
     sink_bucket: str
@@ -102,7 +104,7 @@ def _inventory(pipeline: IngestionPipeline) -> dg.AssetsDefinition:
     @dg.asset(
         key=pipeline.key("source_inventory"),
         kinds={"s3"},
-        group_name=pipeline.name,
+        group_name=pipeline.group,
         description="What is in the source bucket, or in the batch that the sensor saw, as a manifest.",
     )
     def source_inventory(
@@ -134,7 +136,7 @@ def _plan(pipeline: IngestionPipeline) -> dg.AssetsDefinition:
         key=pipeline.key("transfer_plan"),
         deps=[pipeline.key("source_inventory")],
         kinds=_KINDS,
-        group_name=pipeline.name,
+        group_name=pipeline.group,
         description="What goes which way and why, what it takes and costs; keys are checked before anything moves.",
     )
     def transfer_plan(
@@ -161,7 +163,7 @@ def _landing(pipeline: IngestionPipeline) -> dg.AssetsDefinition:
         key=pipeline.key("landing"),
         deps=[pipeline.key("transfer_plan")],
         kinds=_KINDS,
-        group_name=pipeline.name,
+        group_name=pipeline.group,
         description="The objects in Cloud Storage: small ones streamed through the worker, large ones fetched by "
         "Storage Transfer Service. What is there already is not moved again.",
     )
@@ -208,7 +210,7 @@ def _dataset(pipeline: IngestionPipeline) -> dg.AssetsDefinition:
         key=key,
         deps=[pipeline.key("landing")],
         kinds={"gcs"},
-        group_name=pipeline.name,
+        group_name=pipeline.group,
         check_specs=[
             dg.AssetCheckSpec("content_equals_source", asset=key, blocking=True),
             dg.AssetCheckSpec("every_object_under_the_key", asset=key, blocking=True),

@@ -40,6 +40,7 @@ class ModelPipeline:
 
     Attributes:
         name: The model's id, and its assets' key prefix.
+        group: Under which the UI shows the assets.
         dataset: Key of the verified dataset that it is trained on.
         training_image: Container that trains.
         serving_image: Container that serves.
@@ -56,6 +57,7 @@ class ModelPipeline:
     """
 
     name: str
+    group: str
     dataset: dg.AssetKey
     training_image: str
     serving_image: str
@@ -89,7 +91,7 @@ def _training(model: ModelPipeline) -> dg.AssetsDefinition:
         key=model.key("training_job"),
         deps=[model.dataset],
         kinds=_KINDS,
-        group_name=model.name,
+        group_name=model.group,
         description="A custom training job on Vertex AI, encrypted with the customer's key; a retry attaches to it.",
     )
     def training_job(
@@ -122,7 +124,7 @@ def _registered(model: ModelPipeline) -> dg.AssetsDefinition:
         key=model.key("registered_model"),
         deps=[model.key("training_job")],
         kinds=_KINDS,
-        group_name=model.name,
+        group_name=model.group,
         description="A new version of the model in the registry, with what it was trained from.",
     )
     def registered_model(context: dg.AssetExecutionContext, vertex: VertexAIResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -160,7 +162,7 @@ def _endpoint(model: ModelPipeline) -> dg.AssetsDefinition:
         key=model.key("endpoint"),
         deps=[model.key("registered_model")],
         kinds=_KINDS,
-        group_name=model.name,
+        group_name=model.group,
         description="The endpoint with the new version serving; the version before stays on it, for a roll-back.",
     )
     def endpoint(context: dg.AssetExecutionContext, vertex: VertexAIResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -201,7 +203,7 @@ def _smoke(model: ModelPipeline) -> dg.AssetsDefinition:
         key=key,
         deps=[model.key("endpoint"), model.dataset],
         kinds=_KINDS,
-        group_name=model.name,
+        group_name=model.group,
         check_specs=[dg.AssetCheckSpec("known_cases_answered_right", asset=key)],
         description="What the endpoint says of held-out cases whose label is known.",
     )
