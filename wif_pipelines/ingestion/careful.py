@@ -15,7 +15,7 @@ from wif_pipelines.ingestion.copy_errors import sink_changed, size_differs, sour
 from wif_pipelines.ingestion.ends import Ends
 from wif_pipelines.ingestion.inventory import SourceObject
 from wif_pipelines.ingestion.plan import Decision
-from wif_pipelines.ingestion.sink import landed_state, source_facts
+from wif_pipelines.ingestion.sink import landed_state, record_read, source_facts
 from wif_pipelines.wire import aws_errors, google_errors
 
 _FIXED = {
@@ -51,6 +51,8 @@ def copy(decision: Decision, ends: Ends, *, chunk: int, count: Callable[[int], N
                 setattr(blob, ours, answer[theirs])
         blob.metadata = {**answer.get("Metadata", {}), **source_facts(decision.source)}
         _upload(blob, passing, decision, answer.get("ContentType"), ends)
+    if decision.source.content_md5 is None:
+        record_read(ends.storage, ends.sink.bucket, decision.name, decision.source, passing.checksum.base64)
     count(decision.source.size)
     return passing.checksum.base64
 

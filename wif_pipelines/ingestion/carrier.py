@@ -27,7 +27,7 @@ from wif_pipelines.ingestion.copy_errors import (
 from wif_pipelines.ingestion.ends import Ends
 from wif_pipelines.ingestion.inventory import SourceObject
 from wif_pipelines.ingestion.plan import Decision
-from wif_pipelines.ingestion.sink import landed_state, source_facts
+from wif_pipelines.ingestion.sink import landed_state, record_read, source_facts
 
 MAX_PARTS = 10_000
 """https://cloud.google.com/storage/quotas#requests"""
@@ -108,6 +108,7 @@ class Carrier:
             except BaseException:
                 count(-body.passed.size)
                 raise
+        record_read(self.ends.storage, self.ends.sink.bucket, decision.name, item, body.passed.base64)
         return body.passed.base64
 
     def _read(self, item: SourceObject, span: Span | None) -> Answer:

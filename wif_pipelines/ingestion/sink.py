@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from wif_pipelines.errors import ConflictError, NotFoundError, UnavailableError
 from wif_pipelines.ingestion.inventory import SourceObject
 from wif_pipelines.wire.google_errors import translated
+from wif_pipelines.wire.retry import retrying
 
 SOURCE_ETAG = "wif-source-etag"
 SOURCE_VERSION = "wif-source-version"
@@ -143,11 +146,33 @@ def source_facts(item: SourceObject, crc32c: str | None = None) -> dict[str, str
     return {name: value for name, value in facts.items() if value is not None}
 
 
+def record_read(storage: Any, bucket: str, name: str, item: SourceObject, crc32c: str) -> None:
+    """Write on an object what was read at the source to make it, when that was known only at its end.
+
+    A later verification then needs no second look at the source. An object that is gone or replaced is left alone.
+
+    Raises:
+        WifError: Cloud Storage refused, or did not answer.
+    """
+
+    def patch() -> None:
+        with translated(f"recording the checksum of gs://{bucket}/{name}"):
+            blob = storage.bucket(bucket).get_blob(name)
+            if blob is None or _object(blob).source_etag != item.etag:
+                return
+            blob.metadata = {**(blob.metadata or {}), SOURCE_CRC32C: crc32c}
+            blob.patch(if_generation_match=blob.generation)
+
+    with suppress(ConflictError, NotFoundError):
+        retrying(patch, on=UnavailableError)
+
+
 def record_verified(storage: Any, bucket: str, found: SinkObject, item: SourceObject) -> None:
     """Write on an object that it was proven to have the source's content, so that it need not be proven again.
 
     Raises:
         ConflictError: The object changed since it was looked at.
+        NotFoundError: It is gone, or was replaced.
         WifError: Cloud Storage refused.
     """
     with translated(f"recording the verification of gs://{bucket}/{found.name}"):

@@ -26,6 +26,8 @@ from wif_pipelines.wire.google_errors import translated
 KEPT_DIFFERENCES = 1000
 """A report names so many objects; it counts all."""
 
+_LOOKS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Expected:
@@ -179,11 +181,25 @@ def _read_at_source(row: Expected, found: SinkObject) -> str | None:
 
 
 def _settle(row: Expected, found: SinkObject, ends: Ends) -> Verdict:
-    """Have proof from the source, and write on the object that it was had."""
-    verdict = _ask(row, found, ends)
-    if isinstance(verdict, Proof):
-        record_verified(ends.storage, ends.sink.bucket, found, row.source)
-    return verdict
+    """Have proof from the source, and write on the object that it was had.
+
+    Another worker on the same batch may replace the object meanwhile; what it wrote is then judged instead.
+    """
+    for _ in range(_LOOKS):
+        verdict = _ask(row, found, ends)
+        if not isinstance(verdict, Proof):
+            return verdict
+        try:
+            record_verified(ends.storage, ends.sink.bucket, found, row.source)
+        except (ConflictError, NotFoundError):
+            again = next(find_in_sink(ends.storage, ends.sink.bucket, [row.name]), None)
+            listed = _from_listing(row, again, ends.sink.kms_key)
+            if listed is not None or again is None:
+                return listed or Difference(row.name, "it is missing")
+            found = again
+        else:
+            return verdict
+    return Difference(row.name, "it is being replaced all the time")
 
 
 def _ask(row: Expected, found: SinkObject, ends: Ends) -> Verdict:

@@ -74,6 +74,18 @@ def test_what_landed_before_is_proven_from_the_listings_alone(
     assert dict(report.proofs) == {Proof.MD5: 1, Proof.RECORDED: 1}
 
 
+def test_a_large_copy_is_proven_in_another_process_without_reading_the_source_again(
+    listed: Listed, ends: Ends, operator: Any, faults: Any
+) -> None:
+    multipart(operator, ends.source.bucket, "large", noise(6 * MIB))
+    planned = plan_batch(listed(), ends)
+    copy_all(planned.proxy, ends, options=IN_PARTS)
+    reads = faults.add("status", service="s3", method="s3:GetObject", status=500, count=None)
+    report = verify(expected_of(planned), ends)
+    assert faults.get(reads["id"])["used"] == 0
+    assert dict(report.proofs) == {Proof.PASSED: 1}
+
+
 class TestDifferences:
     """Each is told with the name and what differs."""
 
