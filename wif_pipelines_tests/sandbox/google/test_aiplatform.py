@@ -185,7 +185,7 @@ class TestRefusals:
             vertex.run(vertex.world.training_image, encryption_spec={"kms_key_name": key})
 
     def test_a_missing_key_is_refused(self, vertex: Vertex, refused: Callable[..., Any]) -> None:
-        with refused("400 Provided CryptoKey .* make sure the CryptoKey is enabled and Vertex AI service account"):
+        with refused("400 .*Provided CryptoKey .* make sure the CryptoKey is enabled and Vertex AI service account"):
             vertex.endpoint(encryption_spec={"kms_key_name": f"{vertex.world.kms_key}-missing"})
 
     def test_a_bad_label_and_a_missing_machine_are_refused(self, vertex: Vertex, refused: Callable[..., Any]) -> None:

@@ -89,9 +89,10 @@ class Vertex:
 
     def upload(self, image: str, **fields: Any) -> Any:
         """Upload a version of a model."""
-        place = {key: fields.pop(key) for key in ("model_id", "parent_model") if key in fields}
+        place: dict[str, Any] = {key: fields.pop(key) for key in ("model_id", "parent_model") if key in fields}
         model = {"display_name": "test", "container_spec": {"image_uri": image}, **fields}
-        answer = self.models.upload_model({"parent": self.parent, "model": model, **place}).result(timeout=30)
+        request: dict[str, Any] = {"parent": self.parent, "model": model, **place}
+        answer = self.models.upload_model(request).result(timeout=30)
         return self.models.get_model(name=f"{answer.model}@{answer.model_version_id}")
 
     def endpoint(self, **fields: Any) -> str:
