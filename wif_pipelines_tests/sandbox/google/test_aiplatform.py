@@ -124,8 +124,15 @@ class TestJobs:
         assert "maximum running time of 1 seconds" in job.error.message
 
     def test_workers_run_beside_the_primary_replica(self, vertex: Vertex) -> None:
-        code = "import json, os; print(sorted(json.loads(os.environ['CLUSTER_SPEC'])['cluster'])); "
-        image = vertex.image(sys.executable, "-c", code + "import time; time.sleep(0.3)")
+        code = (
+            "import json, os, pathlib, time\n"
+            "spec = json.loads(os.environ['CLUSTER_SPEC'])\n"
+            "print(sorted(spec['cluster']), flush=True)\n"
+            "worker = pathlib.Path.home().parent / 'workerpool1-0' / 'done'\n"
+            "if spec['task']['type'] == 'workerpool1': worker.touch(); time.sleep(100)\n"
+            "while not worker.exists(): time.sleep(0.02)"  # the job ends with its primary replica
+        )
+        image = vertex.image(sys.executable, "-c", code)
         spec = vertex.spec(image)
         spec["job_spec"]["worker_pool_specs"] *= 2
         name = vertex.jobs.create_custom_job(parent=vertex.parent, custom_job=spec).name
