@@ -60,7 +60,7 @@ def page() -> Iterator[Any]:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser.new_page(viewport={"width": 1600, "height": 900})
+        yield browser.new_page(viewport={"width": 2400, "height": 1300})
         browser.close()
 
 

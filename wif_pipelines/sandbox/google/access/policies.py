@@ -10,6 +10,7 @@ from wif_pipelines.sandbox.google.errors import ApiError, error_info
 from wif_pipelines.sandbox.google.store import Store
 
 Policy = dict[str, Any]
+_CONCURRENT = "There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff."
 
 
 class Policies:
@@ -32,8 +33,7 @@ class Policies:
         with self._store.transaction():
             current = self.get(resource)
             if policy.get("etag") and policy["etag"] != current["etag"]:
-                text = "There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff."
-                raise ApiError(409, text, status="ABORTED", reason="conflict")
+                raise ApiError(409, _CONCURRENT, status="ABORTED", reason="conflict")
             return self._policies.put(resource, self._stamped(policy, current))
 
     def bind(self, resource: str, role: str, *members: str) -> None:
