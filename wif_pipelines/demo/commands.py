@@ -1,5 +1,6 @@
 """`wif demo` and `wif ui`."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -75,8 +76,11 @@ def ui(directory: Path, instance: Path, port: int) -> None:
         _fill(sandbox, click.echo)
         click.echo(f"The Dagster UI comes up on http://127.0.0.1:{port} (Ctrl-C ends it).")
         dagster_dev = [sys.executable, "-m", "dagster", "dev", "-w", str(place.workspace())]
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        served = subprocess.Popen([*dagster_dev, "-h", "127.0.0.1", "-p", str(port)], env=variables)  # noqa: S603 - ours
+        for number in (signal.SIGINT, signal.SIGTERM):  # a shell that starts us in the background has us ignore SIGINT
+            signal.signal(number, signal.default_int_handler)
+        served = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
+            [*dagster_dev, "-h", "127.0.0.1", "-p", str(port)], env=variables, start_new_session=True
+        )
         try:
             sys.exit(served.wait())
         except KeyboardInterrupt:
@@ -84,12 +88,12 @@ def ui(directory: Path, instance: Path, port: int) -> None:
 
 
 def _end(served: "subprocess.Popen[bytes]") -> None:
-    """Stop what a Ctrl-C in a terminal has already told to stop, and what only we were told to stop."""
+    """Stop Dagster and all that it started: asked first, then its whole session at once."""
     served.send_signal(signal.SIGINT)
     try:
         served.wait(timeout=30)
     except subprocess.TimeoutExpired:
-        served.kill()
+        os.killpg(served.pid, signal.SIGKILL)
         served.wait(timeout=10)
 
 
