@@ -60,12 +60,12 @@ def page() -> Iterator[Any]:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser.new_page(viewport={"width": 2400, "height": 1300})
+        yield browser.new_page(viewport={"width": 2400, "height": 700})
         browser.close()
 
 
 def test_the_lineage_is_shown(ui: str, page: Any) -> None:
-    page.goto(f"{ui}/locations/wif_pipelines/jobs/ingest_and_train")
+    page.goto(f"{ui}/locations/wif_pipelines/asset-groups/diagnostics/lineage")
     for asset in ("source_inventory", "verified_dataset", "training_job", "smoke_test_prediction"):
         page.get_by_text(asset).first.wait_for(timeout=60_000)
     if folder := os.environ.get("WIF_SCREENSHOTS"):
