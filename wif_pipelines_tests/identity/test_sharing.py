@@ -1,10 +1,10 @@
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from wif_pipelines.identity.sharing import PerProcess, forget
+from wif_pipelines_tests.identity.forks import holds_in_a_child
 
 
 def test_the_first_makes_and_the_others_share() -> None:
@@ -53,9 +53,7 @@ def test_a_child_inherits_or_starts_anew_whoever_held_the_lock(*, inherit: bool,
     holder = threading.Thread(target=shared.get, args=("slow", hold))
     holder.start()
     held.wait(20)
-    child = os.fork()
-    if child == 0:  # pragma: no cover - another process
-        os._exit(0 if shared.get("key", lambda: 2) == found else 1)
+    same = holds_in_a_child(lambda: shared.get("key", lambda: 2) == found)
     release.set()
     holder.join()
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert same

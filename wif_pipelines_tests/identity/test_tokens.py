@@ -8,6 +8,7 @@ import pytest
 
 from wif_pipelines.identity.tokens import AccessToken, TokenSource
 from wif_pipelines.wire import SteppedClock
+from wif_pipelines_tests.identity.forks import holds_in_a_child
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -164,9 +165,7 @@ def test_a_forked_child_waits_for_nobody() -> None:
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(source.token)
         in_flight.wait(20)
-        child = os.fork()
-        if child == 0:  # pragma: no cover - another process
-            os._exit(0 if source.token().value == "token-1" else 1)
+        same = holds_in_a_child(lambda: source.token().value == "token-1")
         release.set()
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert same
         assert future.result(timeout=20).value == "token-1"

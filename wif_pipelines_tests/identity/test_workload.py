@@ -11,6 +11,7 @@ import pytest
 from wif_pipelines.errors import ConfigurationError, StaticKeyError
 from wif_pipelines.identity import WorkloadIdentity
 from wif_pipelines_tests.identity.conftest import ACCOUNT, AUDIENCE
+from wif_pipelines_tests.identity.forks import holds_in_a_child
 from wif_pipelines_tests.identity.token_service import TokenService
 
 KEY = '{"type": "service_account", "private_key": "-----BEGIN", "client_email": "x@p.iam.gserviceaccount.com"}'
@@ -97,10 +98,11 @@ def test_another_process_makes_its_own_exchange(impersonating: WorkloadIdentity,
 def test_a_forked_child_goes_on_with_its_parents_token(impersonating: WorkloadIdentity, service: TokenService) -> None:
     credential = impersonating.google_credentials()
     token = impersonating.token().value
-    child = os.fork()
-    if child == 0:  # pragma: no cover - another process
+
+    def same() -> bool:
         headers: dict[str, str] = {}
         credential.before_request(None, "GET", "https://x", headers)
-        os._exit(0 if headers["authorization"] == f"Bearer {token}" else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        return headers["authorization"] == f"Bearer {token}"
+
+    assert holds_in_a_child(same)
     assert len(service.impersonations) == 1
