@@ -137,7 +137,7 @@ def _registered(model: ModelPipeline) -> dg.AssetsDefinition:
             kms_key=model.value("kms_key"),
             labels=_labels(model, context) | {"training-job": label_value(trained["job"].rpartition("/")[2])},
             version_aliases=("candidate",),
-            version_description=f"Trained by {trained['job']} in Dagster run {context.run_id}.",
+            version_description=f"Trained by {trained['job']} in Dagster run {context.run.run_id}.",
         )
         with audited(context):
             made = ModelRegistry(vertex.connection()).upload(spec)

@@ -26,7 +26,7 @@ def followed(context: dg.AssetExecutionContext, what: str, *, cancel: Callable[[
     try:
         yield
     except DagsterExecutionInterruptedError:
-        run = context.instance.get_run_by_id(context.run_id)
+        run = context.instance.get_run_by_id(context.run.run_id)
         if run is not None and run.status == dg.DagsterRunStatus.CANCELING:
             context.log.info("A person cancelled the run: cancelling %s.", what)
             cancel()
