@@ -102,5 +102,5 @@ def _fill(sandbox: Sandbox, tell: Callable[[str], object]) -> None:
 
     from wif_pipelines.demo.exports import write_exports
 
-    written, there = write_exports(boto3.client("s3"), sandbox.world.source_bucket, place.examples())
+    written, there = write_exports(boto3.Session().client("s3"), sandbox.world.source_bucket, place.examples())
     tell(f"the clinics' exports are in s3://{sandbox.world.source_bucket}: {there} objects, {written} of them new")

@@ -49,5 +49,5 @@ def main_job(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Main
     with pytest.MonkeyPatch.context() as inside:
         for name, value in variables.items():
             inside.setenv(name, value)
-        write_exports(boto3.client("s3"), sandbox.world.source_bucket, place.examples())
+        write_exports(boto3.Session().client("s3"), sandbox.world.source_bucket, place.examples())
     return MainJob(variables, home)
