@@ -69,7 +69,7 @@ CALLS: list[tuple[str, str, dict[str, Any], list[tuple[str, str]]]] = [
 
 def _capture(service: str, call: str, arguments: dict[str, Any]) -> tuple[AWSPreparedRequest, str]:
     """The request that boto3 would send, and the operation that botocore calls it."""
-    client = boto3.client(
+    client = boto3.Session().client(
         service, region_name="us-east-1", aws_access_key_id="AKIA", aws_secret_access_key="s", aws_session_token="t"
     )
     caught: list[AWSPreparedRequest] = []

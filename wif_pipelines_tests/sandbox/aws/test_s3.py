@@ -125,7 +125,7 @@ def test_a_batch_is_deleted(workload: Any, source_bucket: str) -> None:
 
 
 def test_a_wrong_secret_is_refused(sandbox_environment: dict[str, str], source_bucket: str) -> None:
-    s3 = boto3.client(
+    s3 = boto3.Session().client(
         "s3",
         aws_access_key_id=sandbox_environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key="wrong" * 8,
@@ -149,7 +149,7 @@ def test_a_wrong_secret_is_refused(sandbox_environment: dict[str, str], source_b
 def test_an_unknown_key_or_token_is_refused(
     sandbox_environment: dict[str, str], source_bucket: str, name: str | None, token: str | None, code: str
 ) -> None:
-    s3 = boto3.client(
+    s3 = boto3.Session().client(
         "s3",
         aws_access_key_id=name or sandbox_environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=sandbox_environment["AWS_SECRET_ACCESS_KEY"],

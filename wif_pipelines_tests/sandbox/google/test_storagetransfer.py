@@ -507,7 +507,7 @@ def test_a_run_goes_on_after_the_sandbox_was_down(
     with Sandbox(tmp_path) as first:
         world = first.world
         client, _ = enter(first)
-        s3 = boto3.client("s3")
+        s3 = boto3.Session().client("s3")
         for number in range(count):
             s3.put_object(Bucket=world.source_bucket, Key=f"exports/{number}.csv", Body=b"clinic,value\n7,1\n")
         source = {"bucket_name": world.source_bucket, "path": "exports/", "role_arn": world.transfer_role_arn}
